@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Time as the proxy sees it: monotonic, read once per turn of a loop, and replaceable by a hand-set clock in tests.
+#pragma once
+
+#include <chrono>
+
+namespace limpet {
+
+using Duration = std::chrono::nanoseconds;
+using Time = std::chrono::steady_clock::time_point;
+
+class Clock {
+ public:
+  virtual ~Clock() = default;
+  virtual Time now() const = 0;
+};
+
+class SteadyClock final : public Clock {
+ public:
+  Time now() const override { return std::chrono::steady_clock::now(); }
+};
+
+// A clock that stands still until a test moves it.
+class ManualClock final : public Clock {
+ public:
+  Time now() const override { return now_; }
+  void advance(Duration by) { now_ += by; }
+
+ private:
+  Time now_{std::chrono::hours(1)};
+};
+
+}  // namespace limpet

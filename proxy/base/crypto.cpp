@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Randomness, SHA-1 and comparison come from OpenSSL; base64 (RFC 4648 §4, §5) is a table each way, since OpenSSL's own
+// decoder forgives too much. Any thread.
+#include "proxy/base/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstdlib>
+
+namespace limpet {
+
+namespace {
+
+constexpr std::string_view kStandard = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::string_view kUrlSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+using Values = std::array<std::int8_t, 256>;
+
+constexpr Values values_of(std::string_view alphabet) {
+  Values values{};
+  for (auto& value : values) value = -1;
+  for (std::size_t i = 0; i < alphabet.size(); ++i) {
+    values[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+  }
+  return values;
+}
+
+// Without padding. The spare bits of the last character are not looked at, as most decoders do.
+std::optional<std::string> decode(std::string_view text, const Values& values) {
+  if (text.size() % 4 == 1) return std::nullopt;
+  std::string out;
+  out.reserve(text.size() / 4 * 3 + 2);
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  for (const unsigned char c : text) {
+    if (values[c] < 0) return std::nullopt;
+    bits = bits << 6 | static_cast<std::uint32_t>(values[c]);
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      out += static_cast<char>(bits >> held & 0xff);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+void random_bytes(void* to, std::size_t size) {
+  auto* at = static_cast<unsigned char*>(to);
+  while (size > 0) {
+    const auto part = std::min<std::size_t>(size, INT_MAX);
+    if (RAND_bytes(at, static_cast<int>(part)) != 1) std::abort();
+    at += part;
+    size -= part;
+  }
+}
+
+std::uint64_t random64() {
+  std::uint64_t value = 0;
+  random_bytes(&value, sizeof value);
+  return value;
+}
+
+double random_fraction() {
+  return static_cast<double>(random64() >> 11) * 0x1p-53;
+}
+
+std::string sha1(std::string_view data) {
+  std::string digest(20, '\0');
+  unsigned size = 0;
+  const int ok =
+      EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha1(), nullptr);
+  if (ok != 1 || size != digest.size()) std::abort();
+  return digest;
+}
+
+std::string base64_encode(std::string_view data) {
+  std::string out;
+  out.reserve((data.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < data.size(); i += 3) {
+    const auto group = data.substr(i, 3);
+    std::uint32_t bits = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      bits = bits << 8 | (k < group.size() ? static_cast<unsigned char>(group[k]) : 0U);
+    for (std::size_t k = 0; k < 4; ++k) out += k <= group.size() ? kStandard[bits >> (18 - 6 * k) & 63] : '=';
+  }
+  return out;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+  static constexpr Values kValues = values_of(kStandard);
+  if (text.size() % 4 != 0) return std::nullopt;
+  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
+  return decode(text, kValues);
+}
+
+std::optional<std::string> base64url_decode(std::string_view text) {
+  static constexpr Values kValues = values_of(kUrlSafe);
+  return decode(text, kValues);
+}
+
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+}  // namespace limpet

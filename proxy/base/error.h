@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can go wrong on the data path, as a value: whose fault it was and whether trying elsewhere is allowed.
+// No exception crosses a folder there; the control path throws nothing either, but collects problems (server/config.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace limpet {
+
+// Whose fault an error is. Decides the answer (4xx, 502/504 or 500) and the close reason.
+enum class Fault : std::uint8_t { Downstream, Upstream, Local };
+
+struct Error {
+  Fault fault = Fault::Local;
+  bool retryable = false;  // true only while nothing of the request has reached a backend
+  std::string what;
+};
+
+}  // namespace limpet

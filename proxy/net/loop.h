@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loop: one libevent event_base and its turns, owned and run by one thread. A turn is: wait, callbacks, mailbox; what comes
+// after (the sweep) is the owner's. post() and wake() are the only members that other threads may call.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "proxy/base/clock.h"
+#include "proxy/base/fd.h"
+
+struct event;
+struct event_base;
+
+namespace limpet::net {
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  event_base* base() const { return base_; }
+
+  // The time of this turn: read once, at its first callback.
+  Time now() {
+    if (!in_turn_) begin_turn();
+    return now_;
+  }
+
+  // Waits for events and runs their callbacks, then what was posted. Returns how long the callbacks took.
+  Duration run_turn();
+
+  // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.
+  void post(std::function<void()> work);
+
+  // Calls `tick` each `period`, on the loop's thread; one such call per loop.
+  void set_tick(Duration period, std::function<void()> tick);
+
+ private:
+  void begin_turn() {
+    in_turn_ = true;
+    now_ = std::chrono::steady_clock::now();
+  }
+  void open_mail();
+  static void on_mail(int fd, short events, void* self);
+  static void on_tick(int fd, short events, void* self);
+
+  event_base* base_;
+  Fd wake_;
+  event* mail_event_ = nullptr;
+  event* tick_event_ = nullptr;
+  std::function<void()> tick_;
+  Time now_{};
+  bool in_turn_ = false;
+
+  std::mutex mutex_;
+  std::vector<std::function<void()>> mail_;  // guarded by mutex_
+};
+
+}  // namespace limpet::net

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/net/tcp_stream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace limpet::net {
+
+TcpStream::TcpStream(Loop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}
+
+TcpStream::~TcpStream() {
+  if (read_watched_ || write_watched_) event_del(&event_);
+}
+
+Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to) {
+  Fd fd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.open()) return Error{Fault::Local, true, std::string("socket: ") + std::strerror(errno)};
+  if (!to.is_unix()) {
+    const int on = 1;
+    ::setsockopt(fd.value(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  if (::connect(fd.value(), to.raw(), to.raw_size()) != 0 && errno != EINPROGRESS) {
+    return Error{Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
+  }
+  return std::make_unique<TcpStream>(loop, std::move(fd));
+}
+
+IoResult TcpStream::read(char* to, std::size_t size) {
+  const ssize_t n = ::recv(fd_.value(), to, size, 0);
+  if (n > 0) return {IoStatus::Ok, static_cast<std::size_t>(n)};
+  if (n == 0) return {IoStatus::Eof, 0};
+  if (errno == EAGAIN || errno == EINTR) return {IoStatus::WouldBlock, 0};
+  return {IoStatus::Reset, 0};
+}
+
+IoResult TcpStream::write(const iovec* pieces, int count) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(pieces);
+  message.msg_iovlen = static_cast<std::size_t>(count);
+  const ssize_t n = count == 1 ? ::send(fd_.value(), pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL)
+                               : ::sendmsg(fd_.value(), &message, MSG_NOSIGNAL);
+  if (n >= 0) return {IoStatus::Ok, static_cast<std::size_t>(n)};
+  if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) return {IoStatus::WouldBlock, 0};
+  return {IoStatus::Reset, 0};
+}
+
+void TcpStream::shut_write() { ::shutdown(fd_.value(), SHUT_WR); }
+
+void TcpStream::close_with_reset() {
+  const linger now{1, 0};
+  ::setsockopt(fd_.value(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void TcpStream::watch(bool readable, bool writable) {
+  if (readable == read_watched_ && writable == write_watched_) return;
+  if (read_watched_ || write_watched_) event_del(&event_);
+  read_watched_ = readable;
+  write_watched_ = writable;
+  if (!readable && !writable) return;
+  const int wanted = EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
+  event_assign(&event_, loop_.base(), fd_.value(), static_cast<short>(wanted), &TcpStream::on_event, this);
+  event_add(&event_, nullptr);
+}
+
+int TcpStream::connect_error() {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
+  return error;
+}
+
+void TcpStream::on_event(int, short events, void* self) {
+  auto& stream = *static_cast<TcpStream*>(self);
+  stream.loop_.now();
+  if (stream.handler_ != nullptr) {
+    stream.handler_->on_ready(stream, (events & EV_READ) != 0, (events & EV_WRITE) != 0);
+  }
+}
+
+}  // namespace limpet::net

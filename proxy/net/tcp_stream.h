@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// TcpStream: a Stream over a TCP or unix socket, on one raw persistent libevent event. What is watched is changed only when
+// it differs, so a message in steady state costs no epoll_ctl.
+#pragma once
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include <memory>
+
+#include "proxy/base/fd.h"
+#include "proxy/base/result.h"
+#include "proxy/net/address.h"
+#include "proxy/net/loop.h"
+#include "proxy/net/stream.h"
+
+namespace limpet::net {
+
+class TcpStream final : public Stream {
+ public:
+  // Takes a connected, non-blocking socket.
+  TcpStream(Loop& loop, Fd fd);
+  ~TcpStream() override;
+  TcpStream(const TcpStream&) = delete;
+  TcpStream& operator=(const TcpStream&) = delete;
+
+  // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be had
+  // or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
+  static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
+
+  IoResult read(char* to, std::size_t size) override;
+  IoResult write(const iovec* pieces, int count) override;
+  void shut_write() override;
+  void close_with_reset() override;
+  void watch(bool readable, bool writable) override;
+  void set_handler(StreamHandler* handler) override { handler_ = handler; }
+  int connect_error() override;
+  int descriptor() const override { return fd_.value(); }
+
+ private:
+  static void on_event(int fd, short events, void* self);
+
+  Loop& loop_;
+  StreamHandler* handler_ = nullptr;
+  Fd fd_;
+  bool read_watched_ = false;
+  bool write_watched_ = false;
+  event event_{};
+};
+
+}  // namespace limpet::net

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/session/affinity.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+
+#include "proxy/base/crypto.h"
+
+namespace limpet::session {
+
+using metrics::PickReason;
+
+struct Affinity::Entry {
+  const Key* key = nullptr;
+  Backend* backend = nullptr;
+  const Backend* home = nullptr;  // what its ranking starts with
+  Member* members = nullptr;
+  Entry* older = nullptr;  // of the idle ones
+  Entry* newer = nullptr;
+  Time expires{};
+  bool remembered = false;   // a bounded-load choice: kept until evicted
+  bool synthetic = false;    // of a session without a key: nobody will ask for it again
+  bool has_learned = false;  // learned ids point here
+};
+
+struct Affinity::Shard {
+  std::mutex mutex;
+  std::unordered_map<Key, Entry, Hash, Equal> entries;
+  Entry* oldest = nullptr;  // idle entries, in the order in which they became so
+  Entry* newest = nullptr;
+
+  std::mutex learned_mutex;  // never held together with mutex
+  std::unordered_map<Key, Learned, Hash, Equal> learned;
+
+  void idle(Entry& entry) {
+    entry.older = newest;
+    entry.newer = nullptr;
+    (newest != nullptr ? newest->newer : oldest) = &entry;
+    newest = &entry;
+  }
+
+  void busy(Entry& entry) {
+    if (entry.older == nullptr && entry.newer == nullptr && oldest != &entry) return;
+    (entry.older != nullptr ? entry.older->newer : oldest) = entry.newer;
+    (entry.newer != nullptr ? entry.newer->older : newest) = entry.older;
+    entry.older = entry.newer = nullptr;
+  }
+
+  void erase(Entry& entry) {
+    busy(entry);
+    move(*this, entry, nullptr, nullptr);
+    entries.erase(entries.find(static_cast<KeyView>(*entry.key)));
+  }
+};
+
+namespace {
+
+constexpr auto kClosedIdKept = std::chrono::minutes(2);  // how long a closed learned id is recognised as closed
+
+std::uint64_t table_seed() {
+  static const std::uint64_t seed = random64();  // against keys that are chosen to collide
+  return seed;
+}
+
+bool was_tried(const std::vector<bool>& tried, const Backend& backend) {
+  return backend.index < tried.size() && tried[backend.index];
+}
+
+std::string synthetic_key() {
+  static std::atomic<std::uint64_t> next{0};
+  std::string key("\0anonymous ", 11);
+  return key + std::to_string(next.fetch_add(1, std::memory_order_relaxed));
+}
+
+}  // namespace
+
+Affinity::Affinity(std::uint64_t max_keys)
+    : max_keys_per_shard_(std::max<std::uint64_t>(1, max_keys / kShards)), shards_(new std::array<Shard, kShards>()) {}
+
+Affinity::~Affinity() = default;
+
+std::size_t Affinity::table_hash(const Pool* pool, std::string_view key) {
+  return balancer::hash_key(key, table_seed() ^ reinterpret_cast<std::uintptr_t>(pool));
+}
+
+Affinity::Shard& Affinity::shard_of(const Pool* pool, std::string_view key) {
+  return (*shards_)[(table_hash(pool, key) >> 48) % kShards];
+}
+
+bool Affinity::holds(const Entry& entry, Time now) {
+  return entry.backend != nullptr && (entry.members != nullptr || entry.remembered || now < entry.expires);
+}
+
+// Changes which backend an entry is on; with `leavers`, its sessions that are elsewhere have to leave.
+void Affinity::move(Shard&, Entry& entry, Backend* to, Leavers* leavers) {
+  if (entry.backend != to) {
+    auto& misplaced = const_cast<Pool*>(entry.key->pool)->misplaced_keys;
+    if (entry.backend != nullptr) {
+      entry.backend->keys.fetch_sub(1, std::memory_order_relaxed);
+      if (entry.backend != entry.home) misplaced.fetch_sub(1, std::memory_order_relaxed);
+    }
+    if (to != nullptr) {
+      to->keys.fetch_add(1, std::memory_order_relaxed);
+      if (to != entry.home) misplaced.fetch_add(1, std::memory_order_relaxed);
+    }
+    entry.backend = to;
+  }
+  if (leavers == nullptr) return;
+  for (Member* member = entry.members; member != nullptr; member = member->next) {
+    if (member->backend == to || member->leaving) continue;
+    member->leaving = true;
+    leavers->push_back(member->ref);
+  }
+}
+
+void Affinity::join(Entry& entry, Member& member, Backend& backend) {
+  member.entry = &entry;
+  member.backend = &backend;
+  member.leaving = false;
+  member.previous = nullptr;
+  member.next = entry.members;
+  if (entry.members != nullptr) entry.members->previous = &member;
+  entry.members = &member;
+  backend.sessions.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Affinity::make_room(Shard& shard) {
+  while (shard.entries.size() >= max_keys_per_shard_ && shard.oldest != nullptr) shard.erase(*shard.oldest);
+}
+
+std::optional<Affinity::Learned> Affinity::look_up_learned(const Pool& pool, std::string_view id, Time now,
+                                                           milliseconds ttl) {
+  Shard& shard = shard_of(&pool, id);
+  const std::lock_guard lock(shard.learned_mutex);
+  const auto found = shard.learned.find(KeyView{&pool, id});
+  if (found == shard.learned.end()) return std::nullopt;
+  if (now >= found->second.expires) {
+    shard.learned.erase(found);
+    return std::nullopt;
+  }
+  if (found->second.backend != nullptr) found->second.expires = now + ttl;
+  return found->second;
+}
+
+Affinity::Pick Affinity::reserve(Member& member, const Ask& ask, Time now, Leavers& leavers) {
+  assert(member.entry == nullptr);
+  if (!ask.learned_id.empty()) {
+    const auto learned = look_up_learned(*ask.pool, ask.learned_id, now, ask.pool->settings->learn_ttl);
+    if (learned) return reserve_keyed(member, ask, learned->key, &*learned, now, leavers);
+  }
+  if (ask.has_key) return reserve_keyed(member, ask, ask.key, nullptr, now, leavers);
+  return reserve_balanced(member, ask, now, leavers);
+}
+
+Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned,
+                                       Time now, Leavers& leavers) {
+  if (learned != nullptr && learned->backend == nullptr) return {Outcome::Gone, PickReason::Learned, {}};
+  Shard& shard = shard_of(ask.pool, key);
+  const std::lock_guard lock(shard.mutex);
+  auto found = shard.entries.find(KeyView{ask.pool, key});
+  const bool held = found != shard.entries.end() && holds(found->second, now);
+  bool astray = false;
+  if (learned != nullptr) {
+    Backend& backend = *learned->backend;
+    const bool at_home = held ? found->second.backend == &backend : backend.is_available();
+    if (!backend.is_up() || was_tried(ask.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
+    astray = !at_home || !backend.serves();
+    if (astray && !ask.last_words) return {Outcome::Gone, PickReason::Learned, {}};
+  }
+  if (found == shard.entries.end()) {
+    make_room(shard);
+    found = shard.entries.emplace(Key{ask.pool, std::string(key)}, Entry{}).first;
+    found->second.key = &found->first;
+  } else {
+    shard.busy(found->second);
+    if (!held) move(shard, found->second, nullptr, nullptr);
+  }
+  Entry& entry = found->second;
+  if (astray) {
+    join(entry, member, *learned->backend);
+    member.leaving = true;
+    return {Outcome::Picked, PickReason::Learned, {}};
+  }
+  if (learned != nullptr && !held) {
+    entry.home = ask.pool->backends[ask.pool->ranker->first(balancer::hash_key(key, ask.pool->settings->hash_seed))].get();
+    entry.has_learned = true;
+    move(shard, entry, learned->backend, nullptr);
+  }
+  const Pick pick = pick_for(shard, entry, member, ask, learned != nullptr, leavers);
+  if (pick.outcome != Outcome::Picked && entry.members == nullptr) shard.erase(entry);
+  return pick;
+}
+
+// Requires: the shard's mutex is held and `entry` is not among the idle ones.
+Affinity::Pick Affinity::pick_for(Shard& shard, Entry& entry, Member& member, const Ask& ask, bool learned,
+                                  Leavers& leavers) {
+  Pool& pool = *ask.pool;
+  if (entry.backend != nullptr && entry.backend->serves() && !was_tried(ask.tried, *entry.backend)) {
+    join(entry, member, *entry.backend);
+    return {Outcome::Picked, learned ? PickReason::Learned : PickReason::Live, {}};
+  }
+  thread_local std::vector<balancer::Candidate> candidates;
+  thread_local std::vector<balancer::Index> scratch;
+  const double load_factor = pool.settings->load_factor;
+  std::unique_lock load_lock(pool.load_mutex, std::defer_lock);
+  if (load_factor > 0) load_lock.lock();
+  pool.candidates(ask.tried, candidates);
+  const std::uint64_t hash = balancer::hash_key(entry.key->key, pool.settings->hash_seed);
+  const auto choice = balancer::choose_by_hash(*pool.ranker, hash, candidates, load_factor, scratch);
+  if (!choice) return {Outcome::NoBackend, PickReason::Hash, {}};
+  Backend& chosen = *pool.backends[choice->backend];
+  const Backend* home = choice->how == balancer::How::First ? &chosen : pool.backends[pool.ranker->first(hash)].get();
+  if (entry.backend == nullptr) entry.home = home;
+  entry.remembered = load_factor > 0;
+  join(entry, member, chosen);
+  move(shard, entry, &chosen, &leavers);
+  const bool fell_back = choice->how == balancer::How::Fallback;
+  return {Outcome::Picked, fell_back ? PickReason::Fallback : PickReason::Hash, {}};
+}
+
+Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask, Time, Leavers&) {
+  Pool& pool = *ask.pool;
+  thread_local std::vector<balancer::Candidate> candidates;
+  pool.candidates(ask.tried, candidates);
+  const auto turn = pool.balance_turn.fetch_add(1, std::memory_order_relaxed);
+  const auto chosen = balancer::choose_by_balance(pool.settings->balance, candidates, turn);
+  if (!chosen) return {Outcome::NoBackend, PickReason::Balance, {}};
+  Backend& backend = *pool.backends[*chosen];
+  Pick pick{Outcome::Picked, PickReason::Balance, {}};
+  if (pool.settings->cookie.enabled) {
+    pick.new_cookie = balancer::draw_value_for(*pool.ranker, pool.settings->hash_seed, *chosen, &random64);
+  }
+  const bool synthetic = pick.new_cookie.empty();
+  const std::string key = synthetic ? synthetic_key() : pick.new_cookie;
+  Shard& shard = shard_of(&pool, key);
+  const std::lock_guard lock(shard.mutex);
+  make_room(shard);
+  const auto found = shard.entries.emplace(Key{&pool, key}, Entry{}).first;
+  Entry& entry = found->second;
+  entry.key = &found->first;
+  entry.home = &backend;
+  entry.synthetic = synthetic;
+  join(entry, member, backend);
+  move(shard, entry, &backend, nullptr);
+  return pick;
+}
+
+bool Affinity::still_home(const Member& member) {
+  Shard& shard = shard_of(member.entry->key->pool, member.entry->key->key);
+  const std::lock_guard lock(shard.mutex);
+  return member.entry->backend == member.backend && !member.leaving;
+}
+
+Affinity::Pick Affinity::reserve_next(Member& member, const Ask& ask, Time, Leavers& leavers) {
+  Entry& entry = *member.entry;
+  Shard& shard = shard_of(entry.key->pool, entry.key->key);
+  const std::lock_guard lock(shard.mutex);
+  // Leave the old place first, so that neither load nor the list of leavers counts this session there.
+  (member.previous != nullptr ? member.previous->next : entry.members) = member.next;
+  if (member.next != nullptr) member.next->previous = member.previous;
+  Backend& old = *member.backend;
+  old.sessions.fetch_sub(1, std::memory_order_relaxed);
+  Pick pick = pick_for(shard, entry, member, ask, false, leavers);
+  if (pick.outcome != Outcome::Picked) {
+    join(entry, member, old);  // the caller will release it
+    return pick;
+  }
+  if (pick.reason == PickReason::Hash) pick.reason = PickReason::Fallback;
+  return pick;
+}
+
+void Affinity::release(Member& member, Time now) {
+  if (member.entry == nullptr) return;
+  Entry& entry = *member.entry;
+  const Pool& pool = *entry.key->pool;
+  Shard& shard = shard_of(&pool, entry.key->key);
+  const std::lock_guard lock(shard.mutex);
+  (member.previous != nullptr ? member.previous->next : entry.members) = member.next;
+  if (member.next != nullptr) member.next->previous = member.previous;
+  member.backend->sessions.fetch_sub(1, std::memory_order_relaxed);
+  member.previous = member.next = nullptr;
+  member.entry = nullptr;
+  if (entry.members != nullptr) return;
+  const bool backend_leaves =
+      entry.backend == nullptr || entry.backend->state.load(std::memory_order_relaxed) != BackendState::Ready;
+  const auto kept = entry.has_learned ? pool.settings->learn_ttl : pool.settings->linger;
+  if (backend_leaves || (entry.synthetic && !entry.has_learned) || (kept.count() == 0 && !entry.remembered)) {
+    shard.erase(entry);
+    return;
+  }
+  entry.expires = now + kept;
+  shard.idle(entry);
+}
+
+void Affinity::learn(const Member& member, std::string_view id, Time now) {
+  if (member.entry == nullptr || id.empty() || id.size() > 256) return;
+  const Pool& pool = *member.entry->key->pool;
+  const std::string key = member.entry->key->key;
+  {
+    Shard& shard = shard_of(&pool, key);
+    const std::lock_guard lock(shard.mutex);
+    if (member.entry->backend != member.backend) return;  // its turn has come meanwhile
+    member.entry->has_learned = true;
+  }
+  Shard& shard = shard_of(&pool, id);
+  const std::lock_guard lock(shard.learned_mutex);
+  if (shard.learned.size() >= max_keys_per_shard_ && !shard.learned.empty()) {
+    auto oldest = shard.learned.begin();
+    int looked_at = 0;
+    for (auto it = oldest; it != shard.learned.end() && looked_at < 32; ++it, ++looked_at) {
+      if (it->second.expires < oldest->second.expires) oldest = it;
+    }
+    shard.learned.erase(oldest);
+  }
+  shard.learned.insert_or_assign(Key{&pool, std::string(id)}, Learned{key, member.backend, now + pool.settings->learn_ttl});
+}
+
+void Affinity::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {
+  Shard& shard = shard_of(&pool, id);
+  const std::lock_guard lock(shard.learned_mutex);
+  const auto found = shard.learned.find(KeyView{&pool, id});
+  if (found == shard.learned.end() || found->second.backend == nullptr) return;
+  if (!as_closed) {
+    shard.learned.erase(found);
+    return;
+  }
+  found->second.backend = nullptr;
+  found->second.expires = now + kClosedIdKept;
+}
+
+std::vector<Affinity::KeyOnBackend> Affinity::keys_on(const Backend& backend, bool release_idle) {
+  std::vector<KeyOnBackend> result;
+  for (Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (auto it = shard.entries.begin(); it != shard.entries.end();) {
+      Entry& entry = (it++)->second;
+      if (entry.backend != &backend) continue;
+      std::uint32_t sessions = 0;
+      for (const Member* member = entry.members; member != nullptr; member = member->next) {
+        if (member->backend == &backend && !member->leaving) ++sessions;
+      }
+      if (sessions > 0) {
+        result.push_back({entry.key->key, sessions});
+      } else if (release_idle && entry.members == nullptr) {
+        shard.erase(entry);
+      }
+    }
+  }
+  return result;
+}
+
+bool Affinity::turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, Time, Leavers& leavers) {
+  Shard& shard = shard_of(&pool, key);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(KeyView{&pool, key});
+  if (found == shard.entries.end()) return false;
+  Entry& entry = found->second;
+  if (entry.backend == &from) {
+    thread_local std::vector<balancer::Candidate> candidates;
+    thread_local std::vector<balancer::Index> scratch;
+    pool.candidates({}, candidates);
+    candidates[from.index].available = false;
+    const std::uint64_t hash = balancer::hash_key(key, pool.settings->hash_seed);
+    const auto choice = balancer::choose_by_hash(*pool.ranker, hash, candidates, 0, scratch);
+    move(shard, entry, choice ? pool.backends[choice->backend].get() : nullptr, nullptr);
+  }
+  const std::size_t before = leavers.size();
+  for (Member* member = entry.members; member != nullptr && leavers.size() - before < most; member = member->next) {
+    if (member->backend != &from || member->leaving) continue;
+    member->leaving = true;
+    leavers.push_back(member->ref);
+  }
+  if (entry.members == nullptr && entry.backend == nullptr) shard.erase(entry);
+  return leavers.size() > before;
+}
+
+void Affinity::sweep(Time now) {
+  constexpr std::size_t kPart = kShards / 16;
+  for (std::size_t i = 0; i < kPart; ++i) {
+    Shard& shard = (*shards_)[(swept_ + i) % kShards];
+    {
+      const std::lock_guard lock(shard.mutex);
+      for (Entry* entry = shard.oldest; entry != nullptr;) {
+        Entry* next = entry->newer;
+        if (!holds(*entry, now)) shard.erase(*entry);
+        entry = next;
+      }
+    }
+    const std::lock_guard lock(shard.learned_mutex);
+    std::erase_if(shard.learned, [now](const auto& item) { return now >= item.second.expires; });
+  }
+  swept_ = (swept_ + kPart) % kShards;
+}
+
+Affinity::Home Affinity::find(const Pool& pool, std::string_view key, Time now) {
+  Shard& shard = shard_of(&pool, key);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(KeyView{&pool, key});
+  Home home;
+  if (found == shard.entries.end() || !holds(found->second, now)) return home;
+  home.backend = found->second.backend;
+  for (const Member* member = found->second.members; member != nullptr; member = member->next) {
+    home.sessions.push_back(member->ref);
+  }
+  return home;
+}
+
+std::string_view Affinity::key_of(const Member& member) {
+  return member.entry != nullptr && !member.entry->synthetic ? std::string_view(member.entry->key->key)
+                                                             : std::string_view();
+}
+
+}  // namespace limpet::session

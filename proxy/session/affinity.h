@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The affinity table: which backend holds which key, and which open sessions a key has. Shared by all workers, sharded by key;
+// picking and reserving is one critical section of the key's shard, so a key's sessions meet on one backend whatever workers
+// they are on. Touched when a session opens, connects or ends, never per byte.
+//
+// Rules (in this order; the first that applies is the recorded reason): learned, live, hash, fallback, balance.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "metrics/labels.h"
+#include "proxy/base/clock.h"
+#include "proxy/session/backend.h"
+
+namespace limpet::session {
+
+// Names a session from any thread; stale once the session has ended.
+struct SessionRef {
+  std::uint16_t worker = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t generation = 0;
+  bool operator==(const SessionRef&) const = default;
+};
+
+class Affinity {
+ public:
+  struct Entry;
+
+  // A session's place under its key; embedded in the session, whose address must not change while it is held.
+  struct Member {
+    Member* previous = nullptr;
+    Member* next = nullptr;
+    Entry* entry = nullptr;      // null: not held
+    Backend* backend = nullptr;  // where this session is (or is connecting to)
+    SessionRef ref;
+    bool leaving = false;        // a turn has told it to leave
+  };
+
+  struct Ask {
+    Pool* pool = nullptr;
+    std::string key;            // "" with has_key false
+    bool has_key = false;
+    std::string learned_id;     // a server-made id that the request carries; "": none
+    bool last_words = false;    // what a learned session still has to say reaches its old backend while that is up, even
+                                // after its key's turn: limpet has not closed it yet
+    std::vector<bool> tried;    // backends that this session failed to connect to, by index
+  };
+
+  enum class Outcome : std::uint8_t {
+    Picked,
+    NoBackend,  // none is available
+    Gone,       // the learned id's backend no longer serves it: limpet answers for it
+  };
+
+  struct Pick {
+    Outcome outcome = Outcome::NoBackend;
+    metrics::PickReason reason = metrics::PickReason::Hash;
+    std::string new_cookie;  // the value to set, where limpet drew one
+  };
+
+  // Sessions that have to leave because their key moved; the caller posts them their farewell.
+  using Leavers = std::vector<SessionRef>;
+
+  explicit Affinity(std::uint64_t max_keys);
+  ~Affinity();
+  Affinity(const Affinity&) = delete;
+  Affinity& operator=(const Affinity&) = delete;
+
+  // Picks a backend and holds `member` under the key. Requires: member is not held.
+  Pick reserve(Member& member, const Ask& ask, Time now, Leavers& leavers);
+
+  // Before a session opens: false where its key has moved since it was reserved, and it has to pick again.
+  bool still_home(const Member& member);
+
+  // The connect to member.backend failed: moves the key (unless another session has done so) and the member with it, to the
+  // next of the ranking that ask.tried leaves. Requires: member is held, and ask.tried has its backend.
+  Pick reserve_next(Member& member, const Ask& ask, Time now, Leavers& leavers);
+
+  void release(Member& member, Time now);
+
+  // A backend has handed out `id` in answer to a request under member's key.
+  void learn(const Member& member, std::string_view id, Time now);
+  // limpet itself has told the client that this learned session is over: the id is recognised as closed for a while, or,
+  // without `as_closed`, unknown from now on.
+  void forget(const Pool& pool, std::string_view id, bool as_closed, Time now);
+
+  // The key under which a session is held; "" for one without a key. Valid while it is held.
+  static std::string_view key_of(const Member& member);
+
+  // --- for drains; the control loop's thread ---
+
+  struct KeyOnBackend {
+    std::string key;
+    std::uint32_t sessions = 0;
+  };
+  // The keys that `backend` holds and that have an open session. Those without are released at once where `release_idle`.
+  std::vector<KeyOnBackend> keys_on(const Backend& backend, bool release_idle);
+
+  // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there that
+  // have not been told yet are put in `leavers`. False: the key is not (any longer) there.
+  bool turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, Time now, Leavers& leavers);
+
+  // Drops what has expired, in a part of the shards at each call (all of them in 16 calls).
+  void sweep(Time now);
+
+  struct Home {
+    Backend* backend = nullptr;  // null: no entry
+    std::vector<SessionRef> sessions;
+  };
+  Home find(const Pool& pool, std::string_view key, Time now);
+
+ private:
+  static constexpr std::size_t kShards = 64;
+
+  struct KeyView {
+    const Pool* pool;
+    std::string_view key;
+  };
+  struct Key {
+    const Pool* pool;
+    std::string key;
+    operator KeyView() const { return {pool, key}; }
+  };
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(KeyView key) const { return table_hash(key.pool, key.key); }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(KeyView a, KeyView b) const { return a.pool == b.pool && a.key == b.key; }
+  };
+
+  struct Learned {
+    std::string key;
+    Backend* backend = nullptr;
+    Time expires{};
+  };
+
+  struct Shard;
+
+  static std::size_t table_hash(const Pool* pool, std::string_view key);
+  Shard& shard_of(const Pool* pool, std::string_view key);
+  static bool holds(const Entry& entry, Time now);
+  static void join(Entry& entry, Member& member, Backend& backend);
+  static void move(Shard& shard, Entry& entry, Backend* to, Leavers* leavers);
+  void make_room(Shard& shard);
+  Pick pick_for(Shard& shard, Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers);
+  Pick reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned, Time now, Leavers& leavers);
+  Pick reserve_balanced(Member& member, const Ask& ask, Time now, Leavers& leavers);
+  std::optional<Learned> look_up_learned(const Pool& pool, std::string_view id, Time now, milliseconds ttl);
+
+  const std::uint64_t max_keys_per_shard_;
+  const std::unique_ptr<std::array<Shard, kShards>> shards_;
+  std::size_t swept_ = 0;  // the control loop's
+};
+
+}  // namespace limpet::session

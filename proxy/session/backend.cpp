@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/session/backend.h"
+
+namespace limpet::session {
+
+namespace {
+
+std::vector<std::unique_ptr<Backend>> make_backends(const Pool& pool, const PoolSettings& settings) {
+  std::vector<std::unique_ptr<Backend>> result;
+  for (const auto& backend : settings.backends) {
+    result.push_back(std::make_unique<Backend>(pool, static_cast<balancer::Index>(result.size()), backend));
+  }
+  return result;
+}
+
+std::unique_ptr<const balancer::Ranker> make_pool_ranker(const PoolSettings& settings) {
+  std::vector<balancer::Spec> specs;
+  for (const auto& backend : settings.backends) specs.push_back({backend.name, backend.weight});
+  return balancer::make_ranker(settings.algorithm, specs, settings.hash_seed);
+}
+
+}  // namespace
+
+Duration Backend::crash_delay(Time now, Duration spread, double random_fraction) {
+  const std::lock_guard lock(crash_mutex_);
+  if (now - crash_window_ > std::chrono::seconds(1)) {
+    crash_window_ = now;
+    crash_ends_ = 0;
+  }
+  if (crash_ends_++ < kPromptEnds) return Duration{0};
+  return Duration(static_cast<Duration::rep>(static_cast<double>(spread.count()) * random_fraction));
+}
+
+Pool::Pool(std::shared_ptr<const PoolSettings> from)
+    : settings(std::move(from)), backends(make_backends(*this, *settings)), ranker(make_pool_ranker(*settings)) {}
+
+Backend* Pool::find(std::string_view name) const {
+  for (const auto& backend : backends) {
+    if (backend->name == name) return backend.get();
+  }
+  return nullptr;
+}
+
+void Pool::candidates(const std::vector<bool>& tried, std::vector<balancer::Candidate>& out) const {
+  out.clear();
+  for (const auto& backend : backends) {
+    const bool was_tried = backend->index < tried.size() && tried[backend->index];
+    out.push_back({backend->is_available() && !was_tried, backend->sessions.load(std::memory_order_relaxed),
+                   backend->weight, backend->ramp.load(std::memory_order_relaxed)});
+  }
+}
+
+}  // namespace limpet::session

@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a backend's response to the client, and every way in which an exchange ends.
+#include "proxy/session/exchange.h"
+
+#include <algorithm>
+
+#include "proxy/base/crypto.h"
+#include "proxy/base/log.h"
+#include "proxy/session/websocket_session.h"
+#include "proxy/wire/engine_io.h"
+#include "proxy/wire/websocket_handshake.h"
+
+namespace limpet::session {
+
+namespace {
+
+constexpr std::uint8_t kMostInformational = 16;
+constexpr std::size_t kMostSniffed = 1024;
+
+bool is_event_stream(const wire::ResponseHead& head) {
+  if (head.status != 200) return false;
+  auto type = head.fields.find("Content-Type").value_or("");
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  return wire::equals_ignoring_case(type, "text/event-stream");
+}
+
+bool is_encoded(const wire::ResponseHead& head) {
+  const auto encoding = head.fields.find("Content-Encoding");
+  return encoding && !wire::equals_ignoring_case(*encoding, "identity");
+}
+
+}  // namespace
+
+const char* Exchange::state_name() const {
+  if (leaving_) return "farewell";
+  return state_ == State::Picking || state_ == State::Connecting ? "connecting" : "open";
+}
+
+void Exchange::on_ready(net::Stream&, bool readable, bool writable) {
+  if (state_ == State::Over || backend_ == nullptr) return;
+  if (state_ == State::Connecting) {
+    if (backend_->connect_error() != 0) return connect_failed(false);
+    return connected();
+  }
+  if (writable && !to_backend_.empty()) {
+    if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
+    last_activity_ = worker_.now();
+    if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
+    if (state_ == State::Over || backend_ == nullptr) return;
+    watch_backend();
+  }
+  if (readable) read_backend();
+}
+
+void Exchange::watch_backend() {
+  if (backend_ != nullptr) backend_->watch(!paused_backend_, !to_backend_.empty());
+}
+
+void Exchange::read_backend() {
+  const net::IoResult got = backend_->read(worker_.scratch(), Worker::kScratch);
+  if (got.status == net::IoStatus::WouldBlock) return;
+  if (got.status != net::IoStatus::Ok) return backend_eof(got.status == net::IoStatus::Reset);
+  last_activity_ = worker_.now();
+  const std::string_view bytes(worker_.scratch(), got.n);
+  if (state_ == State::Body) return take_body(bytes);
+  if (input_.empty()) return take_response(bytes);
+  input_.append(bytes);
+  const Buffer held = std::move(input_);
+  take_response(held.view());
+}
+
+// Heads: informational ones, then the response's; then what follows of its body.
+void Exchange::take_response(std::string_view bytes) {
+  while (state_ == State::Sent) {
+    if (!take_head(bytes)) return;
+  }
+  if (state_ == State::Body) take_body(bytes);
+}
+
+// False where it waits for more, or the exchange has ended.
+bool Exchange::take_head(std::string_view& bytes) {
+  wire::ResponseHead head;
+  const auto result = wire::parse_response_head(bytes, {record_->route->http.max_head, 256}, head_->method, head);
+  if (result.status == wire::Status::NeedMore) {
+    input_.append(bytes);
+    return false;
+  }
+  if (result.status == wire::Status::Bad) {
+    log::debug("malformed response head", {{"backend", record_->member.backend->name}, {"why", result.why}});
+    worker_.shared().observed(*record_->member.backend, false);
+    drop_backend();
+    answer_unavailable(502, CloseReason::ProtocolError);
+    return false;
+  }
+  bytes.remove_prefix(result.consumed);
+  if (head.status == 101 && asks_websocket_ && wire::opens_websocket(head, *head_->fields.find("Sec-WebSocket-Key"))) {
+    become_websocket(head, bytes);
+    return false;
+  }
+  if (head.status < 200) {
+    if (head.status == 101 || ++informational_ > kMostInformational) {
+      drop_backend();
+      answer_unavailable(502, CloseReason::ProtocolError);
+      return false;
+    }
+    if (client_.http11()) {
+      client_.send_informational(head);
+      return client_.flush();
+    }
+    return true;
+  }
+  begin_response(head);
+  return state_ == State::Body;
+}
+
+void Exchange::learn_from(const wire::ResponseHead& head) {
+  for (const auto& id : handed_out(*pool_->settings, head)) {
+    worker_.shared().affinity.learn(record_->member, id.id, worker_.now());
+  }
+}
+
+void Exchange::begin_response(const wire::ResponseHead& head) {
+  Backend& backend = *record_->member.backend;
+  const bool good = !(pool_->settings->health.eject_on_5xx && head.status >= 500);
+  if (!good || backend.has_failed_lately.load(std::memory_order_relaxed)) worker_.shared().observed(backend, good);
+  if (head.status == 400 && engine_io_session_) {
+    // The backend does not know this session (any more): the client hears it in Engine.IO's own words.
+    drop_backend();
+    return answer_gone();
+  }
+  learn_from(head);
+  const bool is_stream = is_event_stream(head);
+  if (is_stream) {
+    record_->set_protocol(Protocol::Sse);
+  } else if (record_->protocol() == Protocol::Sse || record_->protocol() == Protocol::WebSocket) {
+    record_->set_protocol(Protocol::Http);
+  }
+  record_->settle(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
+  record_->status = static_cast<std::uint16_t>(head.status);
+  const Duration waited = worker_.now() - began_;
+  if (!is_stream) record_->handshake_took(waited);
+  if (record_->protocol() == Protocol::Http) record_->backend_cells().http_responses[head.status - 100].add();
+
+  body_ = wire::BodyDecoder(head.framing, head.length);
+  keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose;
+  sniffing_ = sniffing_ && head.status == 200 && !is_encoded(head);
+  const std::string cookie = session_cookie();
+  const wire::Field extra{"Set-Cookie", cookie};
+  ResponsePlan plan;
+  plan.status = head.status;
+  plan.reason = head.reason;
+  plan.fields = &head.fields;
+  if (!cookie.empty()) plan.extra = {&extra, 1};
+  plan.framing = is_stream ? wire::Framing::Chunked : head.framing;
+  plan.length = head.length;
+  plan.keeps_content_length = is_head_ || head.status == 304;
+  response_begun_ = true;
+  head_.reset();
+  request_text_ = std::string();
+  client_.send_head(plan);
+  state_ = State::Body;
+  deadline_ = {};
+  if (is_stream && !is_head_ && !is_encoded(head)) {
+    events_ = std::make_unique<EventStream>(record_->route->sse);
+    const std::string opening = events_->opening();
+    const std::string_view piece(opening);
+    client_.send_body({&piece, 1});
+    if (!client_.flush()) return;  // `opening` is gone after this
+    if (leaving_ && events_->want_farewell()) return end_stream();
+    arm_timer();
+  }
+  if (body_.done()) {
+    if (!client_.flush()) return;
+    return body_done();
+  }
+}
+
+void Exchange::take_body(std::string_view bytes) {
+  if (body_.done()) {
+    keeps_backend_ = false;  // the backend says more than it promised
+    return;
+  }
+  auto& pieces = worker_.pieces();
+  pieces.clear();
+  std::size_t consumed = 0;
+  const wire::Status status = bytes.empty() ? wire::Status::NeedMore : body_.decode(bytes, consumed, pieces);
+  if (consumed < bytes.size()) keeps_backend_ = false;
+  if (sniffing_) sniff_engine_io(pieces);
+  pass_body();
+  if (state_ != State::Body) return;
+  if (!client_.flush()) return;
+  if (events_ && events_->said_farewell()) return end_stream();
+  if (status == wire::Status::Bad) return backend_eof(true);
+  if (status == wire::Status::Done) return body_done();
+  if (client_.pending() > high_water() && !paused_backend_) {
+    paused_backend_ = true;
+    worker_.cells().backpressure_pauses.add();
+    watch_backend();
+  }
+  if (client_.pending() > 0) worker_.wheel().arm_no_later(*this, client_.stalled_since() + record_->route->http.stall_timeout);
+}
+
+void Exchange::pass_body() {
+  auto& pieces = worker_.pieces();
+  std::size_t size = 0;
+  for (const auto piece : pieces) size += piece.size();
+  std::size_t messages = 0;
+  if (events_) {
+    thread_local std::vector<std::string_view> passed;
+    passed.clear();
+    for (const auto piece : pieces) messages += events_->pass(piece, passed);
+    if (messages > 0 && !first_event_seen_) {
+      first_event_seen_ = true;
+      record_->handshake_took(worker_.now() - began_);
+    }
+    client_.send_body(passed);
+  } else {
+    client_.send_body(pieces);
+  }
+  if (size > 0) record_->relayed(Direction::ToClient, size, messages);
+}
+
+void Exchange::sniff_engine_io(const std::vector<std::string_view>& pieces) {
+  for (const auto piece : pieces) sniffed_ += piece.substr(0, kMostSniffed);
+  if (const auto sid = wire::engine_io_sid(sniffed_)) {
+    worker_.shared().affinity.learn(record_->member, engine_io_id(*sid).id, worker_.now());
+    sniffing_ = false;
+  }
+  if (sniffed_.size() >= kMostSniffed) sniffing_ = false;
+  if (!sniffing_) sniffed_ = std::string();
+}
+
+void Exchange::become_websocket(const wire::ResponseHead& head, std::string_view unread) {
+  Backend& backend = *record_->member.backend;
+  if (backend.has_failed_lately.load(std::memory_order_relaxed)) worker_.shared().observed(backend, true);
+  learn_from(head);
+  record_->settle(metrics::HttpVersion::Http11);
+  record_->status = 101;
+  record_->handshake_took(worker_.now() - began_);
+  const std::string cookie = session_cookie();
+  const wire::Field extra{"Set-Cookie", cookie};
+  ResponsePlan plan;
+  plan.status = 101;
+  plan.reason = head.reason;
+  plan.fields = &head.fields;
+  if (!cookie.empty()) plan.extra = {&extra, 1};
+  response_begun_ = true;
+  client_.send_head(plan);
+  if (!client_.flush()) return;
+  disarm();
+  state_ = State::Over;
+  backend_->set_handler(nullptr);
+  const std::string from_backend(unread);
+  ReleasedClient client = client_.release();
+  auto session = std::make_unique<WebSocketSession>(worker_, std::move(record_), std::move(client.stream),
+                                                    std::move(client.outlet), std::move(backend_));
+  WebSocketSession& started = *session;
+  worker_.own(std::move(session));
+  started.start(client.unread, from_backend);
+  if (leaving_) started.farewell(*leaving_);
+}
+
+// The backend has closed (or broken off) its side.
+void Exchange::backend_eof(bool reset) {
+  if (state_ == State::Sent) {
+    const bool stale = reused_ && input_.empty() && informational_ == 0 && is_safe_ && !has_body_;
+    drop_backend();
+    if (stale) {
+      to_backend_.drop(worker_);
+      to_backend_.hold(worker_, request_text_);
+      input_.clear();
+      return connect();
+    }
+    worker_.shared().observed(*record_->member.backend, false);
+    input_.clear();
+    if (learned_) return answer_gone();
+    return answer_unavailable(502, reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed);
+  }
+  keeps_backend_ = false;
+  if (!reset && body_.finish() == wire::Status::Done) return body_done();
+  drop_backend();
+  const CloseReason reason = reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed;
+  if (record_->protocol() == Protocol::Sse) return end_stream_later(reason);
+  finish(reason);
+  state_ = State::Over;
+  client_.abort(true);
+}
+
+void Exchange::body_done() {
+  client_.send_end(body_.framing() == wire::Framing::Chunked ? &body_.trailers() : nullptr);
+  if (!client_.flush()) return;
+  give_back_backend();
+  drain_then_finish(leaving_.value_or(CloseReason::BackendClosed));
+}
+
+// The backend died under an event stream. Where many die at once their ends are spread; the client stays connected meanwhile.
+void Exchange::end_stream_later(CloseReason reason) {
+  end_reason_ = reason;
+  const Duration delay =
+      record_->member.backend->crash_delay(worker_.now(), worker_.shared().crash_spread, random_fraction());
+  state_ = State::Ending;
+  if (delay.count() == 0) return end_stream();
+  deadline_ = worker_.now() + delay;
+  worker_.wheel().arm(*this, deadline_);
+}
+
+// `retry:` and the end of the body: the client's EventSource comes back by itself.
+void Exchange::end_stream() {
+  if (leaving_) end_reason_ = *leaving_;
+  drop_backend();
+  std::string text;
+  if (events_) {
+    text = events_->farewell(random_fraction());
+    const std::string_view piece(text);
+    client_.send_body({&piece, 1});
+  }
+  client_.send_end(nullptr);
+  if (!client_.flush()) return;
+  drain_then_finish(end_reason_);
+}
+
+void Exchange::drain_then_finish(CloseReason reason) {
+  if (client_.pending() > 0) {
+    state_ = State::Draining;
+    end_reason_ = reason;
+    arm_timer();
+    return;
+  }
+  finish(reason);
+  state_ = State::Over;
+  client_.exchange_over();
+}
+
+void Exchange::finish(CloseReason reason) {
+  disarm();
+  if (!record_ || record_->finished()) return;
+  if (record_->counted() && record_->protocol() == Protocol::Http && response_begun_) {
+    record_->backend_cells().http_request_duration.observe(std::chrono::duration<double>(worker_.now() - began_).count());
+  }
+  record_->finish(reason);
+}
+
+void Exchange::drop_backend() {
+  worker_.retire(std::move(backend_));
+  to_backend_.drop(worker_);
+}
+
+void Exchange::give_back_backend() {
+  if (keeps_backend_ && request_done_ && to_backend_.empty() && backend_ != nullptr) {
+    backend_->watch(true, false);
+    backend_->set_handler(nullptr);
+    worker_.upstreams().put(*record_->member.backend, std::move(backend_));
+  } else {
+    drop_backend();
+  }
+}
+
+void Exchange::client_eof() {
+  if (state_ == State::Over) return;
+  const Protocol protocol = record_->protocol();
+  if (protocol != Protocol::Sse && protocol != Protocol::LongPoll && protocol != Protocol::WebSocket) return;
+  drop_backend();
+  finish(CloseReason::ClientClosed);
+  state_ = State::Over;
+  client_.abort(false);
+}
+
+void Exchange::client_reset() {
+  if (state_ == State::Over) return;
+  state_ = State::Over;
+  drop_backend();
+  finish(CloseReason::ResetByClient);
+}
+
+void Exchange::client_drained() {
+  if (state_ == State::Over) return;
+  if (state_ == State::Draining && client_.pending() == 0) {
+    finish(end_reason_);
+    state_ = State::Over;
+    return client_.exchange_over();
+  }
+  if (paused_backend_ && client_.pending() <= high_water() / 2) {
+    paused_backend_ = false;
+    watch_backend();
+  }
+}
+
+void Exchange::farewell(CloseReason reason) {
+  if (state_ == State::Over || leaving_) return;
+  leaving_ = reason;
+  // Before the response has begun the key's move is noticed on connecting, or the farewell follows as soon as it is open.
+  if (state_ != State::Body || record_->protocol() != Protocol::Sse) return;
+  if (!events_ || events_->want_farewell()) end_stream();  // an encoded stream just ends
+}
+
+void Exchange::cut(CloseReason reason) {
+  if (state_ == State::Over) return;
+  drop_backend();
+  if (!response_begun_) return answer(503, reason, "this took longer than the drain allowed", "Retry-After", retry_after());
+  if (events_ && state_ != State::Draining) {
+    leaving_ = reason;
+    return end_stream();
+  }
+  finish(reason);
+  state_ = State::Over;
+  client_.abort(true);
+}
+
+void Exchange::arm_timer() {
+  const Time now = worker_.now();
+  const auto& route = *record_->route;
+  Time due = deadline_ == Time{} ? Time::max() : deadline_;
+  switch (state_) {
+  case State::Sent:
+    if (!request_done_) {
+      due = std::min(due, last_activity_ + route.http.stall_timeout);
+    } else {
+      const bool poll = shape_ == Protocol::LongPoll;
+      due = std::min(due, sent_at_ + (poll ? route.long_poll.timeout : route.http.response_timeout));
+      if (record_->protocol() == Protocol::Http) due = std::min(due, sent_at_ + route.long_poll.after);
+    }
+    break;
+  case State::Body:
+    if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
+    if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
+    break;
+  case State::Draining:
+    due = client_.stalled_since() + route.http.stall_timeout;
+    break;
+  case State::Picking:
+  case State::Connecting:
+  case State::Ending:
+  case State::Over:
+    break;
+  }
+  if (due == Time::max()) {
+    disarm();
+  } else {
+    worker_.wheel().arm(*this, std::max(due, now));
+  }
+}
+
+void Exchange::on_timer() {
+  const Time now = worker_.now();
+  const auto& route = *record_->route;
+  if (state_ == State::Over) return;
+  if (state_ == State::Connecting && now >= deadline_) return connect_failed(true);
+  if (state_ == State::Ending && now >= deadline_) return end_stream();
+  if (client_.pending() > 0 && now >= client_.stalled_since() + route.http.stall_timeout) {
+    drop_backend();
+    finish(CloseReason::SlowClient);
+    state_ = State::Over;
+    return client_.abort(true);
+  }
+  if (state_ == State::Sent) {
+    if (!request_done_) {
+      if (now >= last_activity_ + route.http.stall_timeout) {
+        drop_backend();
+        return answer(408, CloseReason::SlowClient, "the request body did not come in time");
+      }
+    } else {
+      const bool poll = shape_ == Protocol::LongPoll;
+      if (now >= sent_at_ + (poll ? route.long_poll.timeout : route.http.response_timeout)) {
+        worker_.shared().observed(*record_->member.backend, false);
+        drop_backend();
+        return answer_unavailable(504, CloseReason::IdleTimeout);
+      }
+      if (record_->protocol() == Protocol::Http && now >= sent_at_ + route.long_poll.after) {
+        record_->set_protocol(Protocol::LongPoll);
+        record_->settle(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
+      }
+    }
+  }
+  if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&
+      now >= last_activity_ + route.sse.heartbeat) {
+    const std::string_view comment = events_->heartbeat();
+    last_activity_ = now;
+    if (!comment.empty()) {
+      client_.send_body({&comment, 1});
+      if (!client_.flush()) return;
+    }
+  }
+  arm_timer();
+}
+
+}  // namespace limpet::session

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a request to a backend that has it: admission, pick, connect, and another try while nothing has been sent.
+#include <algorithm>
+
+#include "proxy/base/log.h"
+#include "proxy/net/tcp_stream.h"
+#include "proxy/session/exchange.h"
+#include "proxy/wire/forwarded.h"
+#include "proxy/wire/http1_writer.h"
+#include "proxy/wire/uri.h"
+#include "proxy/wire/websocket_handshake.h"
+
+namespace limpet::session {
+
+using metrics::RejectReason;
+
+namespace {
+
+// transport=polling (Engine.IO), /xhr and /jsonp (SockJS), /meta/connect (CometD), Prefer: wait=N (RFC 7240 §4.3).
+bool has_long_poll_shape(const wire::RequestHead& head) {
+  if (is_engine_io_poll(head)) return true;
+  const auto path = head.path();
+  for (const std::string_view end : {"/xhr", "/xhr_streaming", "/jsonp", "/meta/connect"}) {
+    if (path.ends_with(end)) return true;
+  }
+  const auto prefer = head.fields.find("Prefer");
+  return prefer && prefer->find("wait=") != std::string_view::npos;
+}
+
+bool matches_origin(std::string_view pattern, std::string_view origin) {
+  if (pattern == "*" || wire::equals_ignoring_case(pattern, origin)) return true;
+  const auto star = pattern.find("*.");  // https://*.example.com
+  if (star == std::string_view::npos) return false;
+  const auto before = pattern.substr(0, star);
+  const auto after = pattern.substr(star + 1);
+  return origin.size() > before.size() + after.size() &&
+         wire::equals_ignoring_case(origin.substr(0, before.size()), before) &&
+         wire::equals_ignoring_case(origin.substr(origin.size() - after.size()), after) &&
+         origin.substr(before.size(), origin.size() - before.size() - after.size()).find_first_of("/:@") ==
+             std::string_view::npos;
+}
+
+bool is_forwarding_field(std::string_view name) {
+  return wire::equals_ignoring_case(name, "X-Forwarded-For") || wire::equals_ignoring_case(name, "X-Forwarded-Proto") ||
+         wire::equals_ignoring_case(name, "X-Forwarded-Host") || wire::equals_ignoring_case(name, "Forwarded");
+}
+
+}  // namespace
+
+Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
+                   std::unique_ptr<wire::RequestHead> head)
+    : worker_(worker),
+      client_(client),
+      listener_(listener),
+      peer_(peer),
+      began_(worker.now()),
+      head_(std::move(head)),
+      last_activity_(began_) {}
+
+Exchange::~Exchange() {
+  to_backend_.drop(worker_);
+}
+
+void Exchange::start(std::size_t head_size) {
+  is_head_ = head_->method == "HEAD";
+  is_safe_ = head_->is_safe();
+  has_body_ = head_->framing != wire::Framing::None;
+  chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
+  if (!admit(head_size)) return;
+  append_request_head(request_text_);
+  pick();
+}
+
+// Checks what can be refused without a backend; false where it has answered.
+bool Exchange::admit(std::size_t head_size) {
+  auto& cells = worker_.cells();
+  const auto& listener = worker_.snapshot().listeners[listener_];
+  const auto client = client_address(*head_, peer_.ip(), listener.settings.trusted_proxies);
+  secure_ = net::contains(listener.settings.trusted_proxies, peer_.ip()) &&
+            head_->fields.find("X-Forwarded-Proto").value_or("") == "https";
+
+  const auto ask = wire::upgrade_ask(*head_);
+  if (ask == wire::UpgradeAsk::Malformed) {
+    cells.reject(RejectReason::Malformed);
+    answer(400, CloseReason::ProtocolError, "malformed WebSocket handshake");
+    return false;
+  }
+  if (ask == wire::UpgradeAsk::BadVersion) {
+    cells.reject(RejectReason::Version);
+    answer(426, CloseReason::ProtocolError, "WebSocket version 13 is spoken here", "Sec-WebSocket-Version", "13");
+    return false;
+  }
+  asks_websocket_ = ask == wire::UpgradeAsk::WebSocket;
+
+  const Route* route = worker_.snapshot().router.match(listener.settings.name, wire::host_without_port(head_->authority),
+                                                       wire::normalise_path(head_->path()));
+  if (route == nullptr) {
+    cells.reject(RejectReason::NoRoute);
+    answer(404, CloseReason::NoBackend, "no route matches this host and path");
+    return false;
+  }
+  pool_ = route->pool;
+  if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
+    cells.reject(RejectReason::Rate);
+    answer(429, CloseReason::Limit, "too many requests from this address", "Retry-After", "1");
+    return false;
+  }
+  const auto& http = route->settings->http;
+  if (head_size > http.max_head) {
+    cells.reject(RejectReason::TooLarge);
+    answer(431, CloseReason::Limit, "the request head is too large");
+    return false;
+  }
+  if (http.max_body > 0 && head_->framing == wire::Framing::Length && head_->length > http.max_body) {
+    cells.reject(RejectReason::TooLarge);
+    answer(413, CloseReason::Limit, "the request body is too large");
+    return false;
+  }
+  shape_ = asks_websocket_          ? Protocol::WebSocket
+           : wants_event_stream()   ? Protocol::Sse
+           : (route->settings->long_poll.always || has_long_poll_shape(*head_)) ? Protocol::LongPoll
+                                                                                : Protocol::Http;
+  record_ = std::make_unique<SessionRecord>(worker_, *this, shape_, listener_, client, peer_.port());
+  record_->route = route->settings;
+  if (worker_.shared().access_log != nullptr) {
+    record_->access = std::make_unique<AccessDetails>();
+    record_->access->request_id = head_->fields.find("X-Request-Id").value_or("");
+  }
+  if ((asks_websocket_ || shape_ == Protocol::Sse) && !origin_allowed()) {
+    cells.reject(RejectReason::Origin);
+    answer(403, CloseReason::Limit, "this origin is not allowed");
+    return false;
+  }
+  if (asks_websocket_ && worker_.shared().draining.load(std::memory_order_relaxed)) {
+    cells.reject(RejectReason::Draining);
+    answer(503, CloseReason::Shutdown, "this proxy is leaving", "Retry-After", retry_after());
+    return false;
+  }
+  switch (listener.gate->open_session(client, worker_.now())) {
+  case ClientGate::Verdict::Ok:
+    limited_ = true;
+    return true;
+  case ClientGate::Verdict::TooManySessions:
+    cells.reject(RejectReason::Limit);
+    break;
+  case ClientGate::Verdict::TooFast:
+    cells.reject(RejectReason::Rate);
+    break;
+  }
+  answer(429, CloseReason::Limit, "too many sessions from this address", "Retry-After", retry_after());
+  return false;
+}
+
+bool Exchange::origin_allowed() const {
+  const auto& allowed = record_->route->websocket.allowed_origins;
+  if (allowed.empty()) return true;
+  const auto origin = head_->fields.find("Origin");
+  if (!origin) return true;  // not a browser's cross-origin request: those always carry one (RFC 6455 §10.2)
+  return std::any_of(allowed.begin(), allowed.end(),
+                     [&](const std::string& pattern) { return matches_origin(pattern, *origin); });
+}
+
+void Exchange::pick() {
+  const auto& settings = *pool_->settings;
+  ask_ = std::make_unique<Affinity::Ask>();
+  ask_->pool = const_cast<Pool*>(pool_);
+  if (auto key = request_key(settings, *head_, record_->client)) {
+    ask_->key = std::move(key->value);
+    ask_->has_key = true;
+  }
+  if (!settings.learn.empty()) {
+    engine_io_poll_ = learns_engine_io(settings) && is_engine_io_poll(*head_);
+    if (auto id = learned_id(settings, *head_)) {
+      ask_->learned_id = std::move(id->id);
+      learned_kind_ = id->kind;
+      engine_io_session_ = id->kind == LearnSource::Kind::EngineIo;
+      ask_->last_words = engine_io_session_ && head_->method == "POST";
+    }
+    sniffing_ = engine_io_poll_ && !engine_io_session_ && head_->method == "GET";
+  }
+  Affinity::Leavers leavers;
+  const auto pick = worker_.shared().affinity.reserve(record_->member, *ask_, worker_.now(), leavers);
+  worker_.shared().dismiss(leavers, CloseReason::Moved);
+  picked(pick, false);
+}
+
+void Exchange::picked(const Affinity::Pick& pick, bool again) {
+  switch (pick.outcome) {
+  case Affinity::Outcome::Gone:
+    return answer_gone();
+  case Affinity::Outcome::NoBackend:
+    worker_.cells().reject(RejectReason::NoBackend);
+    return answer_unavailable(503, CloseReason::NoBackend);
+  case Affinity::Outcome::Picked:
+    break;
+  }
+  new_cookie_ = pick.new_cookie;
+  learned_ = pick.reason == metrics::PickReason::Learned;
+  if (again) {
+    record_->repicked(pick.reason);
+  } else {
+    record_->picked(pick.reason, limited_);
+  }
+  connect();
+}
+
+void Exchange::connect() {
+  const Backend& to = *record_->member.backend;
+  if (!asks_websocket_) {
+    if (auto idle = worker_.upstreams().take(to, !is_safe_ || has_body_)) {
+      backend_ = std::move(idle);
+      backend_->set_handler(this);
+      reused_ = true;
+      return connected();
+    }
+  }
+  reused_ = false;
+  auto connecting = net::TcpStream::connect(worker_.loop(), to.address);
+  if (!connecting) {
+    if (connecting.error().fault == Fault::Local) {
+      log::warn("cannot connect", {{"backend", to.name}, {"why", connecting.error().what}});
+      return answer_unavailable(503, CloseReason::ConnectFailed);
+    }
+    return connect_failed(false);
+  }
+  backend_ = std::move(connecting).value();
+  backend_->set_handler(this);
+  backend_->watch(false, true);
+  state_ = State::Connecting;
+  deadline_ = worker_.now() + to.pool.settings->connect_timeout;
+  worker_.wheel().arm(*this, deadline_);
+}
+
+void Exchange::connected() {
+  // A turn may have come while this session was connecting: it looks again before it opens.
+  if (!ask_->last_words && !worker_.shared().affinity.still_home(record_->member)) return pick_again();
+  state_ = State::Sent;
+  sent_at_ = last_activity_ = worker_.now();
+  deadline_ = {};
+  if (!to_backend_.empty()) {
+    request_begun_ = true;
+    if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
+  }
+  watch_backend();
+  arm_timer();
+}
+
+// The key has moved meanwhile: leave the old place and follow it.
+void Exchange::pick_again() {
+  leaving_.reset();
+  if (reused_) {
+    worker_.upstreams().put(*record_->member.backend, std::move(backend_));
+  } else {
+    drop_backend();
+  }
+  Affinity::Leavers leavers;
+  auto& affinity = worker_.shared().affinity;
+  if (!ask_->has_key) {
+    ask_->key = Affinity::key_of(record_->member);
+    ask_->has_key = !ask_->key.empty();
+  }
+  const std::string cookie = new_cookie_;
+  affinity.release(record_->member, worker_.now());
+  auto pick = affinity.reserve(record_->member, *ask_, worker_.now(), leavers);
+  worker_.shared().dismiss(leavers, CloseReason::Moved);
+  if (pick.new_cookie.empty()) pick.new_cookie = cookie;
+  picked(pick, true);
+}
+
+void Exchange::connect_failed(bool timed_out) {
+  Backend& failed = *record_->member.backend;
+  worker_.shared().observed(failed, false);
+  drop_backend();
+  ask_->tried.resize(pool_->backends.size());
+  ask_->tried[failed.index] = true;
+  const bool session_lost = learned_;
+  auto& affinity = worker_.shared().affinity;
+  Affinity::Leavers leavers;
+  Affinity::Pick pick;
+  if (ask_->has_key || learned_ || new_cookie_.empty()) {
+    pick = affinity.reserve_next(record_->member, *ask_, worker_.now(), leavers);
+  } else {
+    // The session cookie that was drawn leads to the failed backend: draw again.
+    affinity.release(record_->member, worker_.now());
+    pick = affinity.reserve(record_->member, *ask_, worker_.now(), leavers);
+    pick.reason = metrics::PickReason::Fallback;
+  }
+  worker_.shared().dismiss(leavers, CloseReason::Moved);
+  if (session_lost) return answer_gone();
+  if (pick.outcome != Affinity::Outcome::Picked) {
+    return answer_unavailable(timed_out ? 504 : 502, CloseReason::ConnectFailed);
+  }
+  picked(pick, true);
+}
+
+void Exchange::append_request_head(std::string& out) {
+  wire::append_request_line(out, head_->method, head_->target);
+  if (!head_->authority.empty()) wire::append_field(out, "Host", head_->authority);
+  const bool any_connection = head_->fields.find("Connection").has_value();
+  const bool plain_body = shape_ == Protocol::Sse || (is_engine_io_poll(*head_) && learns_engine_io(*pool_->settings));
+  for (std::size_t i = 0; i < head_->fields.size(); ++i) {
+    const wire::Field field = head_->fields[i];
+    if (wire::is_hop_by_hop(field.name) || is_forwarding_field(field.name)) continue;
+    if (wire::equals_ignoring_case(field.name, "Host") || wire::equals_ignoring_case(field.name, "Content-Length")) {
+      continue;
+    }
+    if (any_connection && wire::is_nominated(head_->fields, field.name)) continue;
+    if (plain_body && wire::equals_ignoring_case(field.name, "Accept-Encoding")) continue;
+    if (!head_->http11 && wire::equals_ignoring_case(field.name, "Expect")) continue;
+    wire::append_field(out, field.name, field.value);
+  }
+  append_forwarded(out);
+  if (asks_websocket_) {
+    out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+  } else if (head_->framing == wire::Framing::Length) {
+    wire::append_field(out, "Content-Length", std::to_string(head_->length));
+  } else if (head_->framing == wire::Framing::Chunked) {
+    out += "Transfer-Encoding: chunked\r\n";
+  }
+  wire::append_end(out);
+}
+
+void Exchange::append_forwarded(std::string& out) {
+  const auto& fields = head_->fields;
+  const auto& trusted_proxies = worker_.snapshot().listeners[listener_].settings.trusted_proxies;
+  const bool trusted = net::contains(trusted_proxies, peer_.ip());
+  const std::string peer = peer_.is_unix() ? "" : peer_.ip().text();
+  std::string hops;
+  if (trusted) {
+    for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
+  }
+  if (!peer.empty()) wire::append_field(out, "X-Forwarded-For", hops + peer);
+  const auto pass_or_set = [&](std::string_view name, std::string_view own) {
+    const auto given = trusted ? fields.find(name) : std::nullopt;
+    const auto value = given.value_or(own);
+    if (!value.empty()) wire::append_field(out, name, value);
+  };
+  pass_or_set("X-Forwarded-Proto", "http");
+  pass_or_set("X-Forwarded-Host", head_->authority);
+  if (!fields.find("Forwarded")) return;
+  std::string forwarded;
+  for (std::size_t i = 0; trusted && i < fields.size(); ++i) {
+    if (wire::equals_ignoring_case(fields[i].name, "Forwarded")) forwarded += std::string(fields[i].value) + ", ";
+  }
+  wire::append_field(out, "Forwarded", forwarded + wire::forwarded_element(peer, head_->authority, "http"));
+}
+
+void Exchange::request_body(const std::vector<std::string_view>& pieces, bool last, const wire::Fields* trailers) {
+  if (state_ == State::Over || state_ == State::Ending) return;
+  last_activity_ = worker_.now();
+  std::size_t size = 0;
+  for (const auto piece : pieces) size += piece.size();
+  body_taken_ += size;
+  const auto& http = record_->route->http;
+  if (http.max_body > 0 && body_taken_ > http.max_body) {
+    worker_.cells().reject(RejectReason::TooLarge);
+    drop_backend();
+    return answer(413, CloseReason::Limit, "the request body is too large");
+  }
+  if (size > 0 && record_->counted()) record_->relayed(Direction::ToBackend, size, 0);
+  Gather& out = worker_.to_backend();
+  if (!request_begun_ && to_backend_.empty()) out.text() += request_text_;
+  if (chunked_to_backend_ && size > 0) {
+    char chunk_head[20];
+    out.text().append(chunk_head, wire::write_chunk_head(chunk_head, size));
+  }
+  for (const auto piece : pieces) out.add(piece);
+  if (chunked_to_backend_ && size > 0) out.text() += wire::kChunkEnd;
+  if (chunked_to_backend_ && last) {
+    if (trailers != nullptr) {
+      wire::append_last_chunk(out.text(), *trailers);
+    } else {
+      out.text() += wire::kLastChunk;
+    }
+  }
+  request_done_ = request_done_ || last;
+  if (state_ == State::Picking || state_ == State::Connecting) {
+    out.hold(worker_, to_backend_);
+  } else if (backend_ != nullptr) {
+    request_begun_ = true;
+    // Where the backend no longer takes the body it may have answered already: that is read, the body is dropped.
+    if (out.send(worker_, *backend_, to_backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
+  }
+  out.clear();
+  if (to_backend_.pending() > high_water()) client_.want_body(false);
+  if (state_ == State::Sent) {
+    watch_backend();
+    if (last) {
+      sent_at_ = worker_.now();
+      arm_timer();
+    }
+  }
+}
+
+void Exchange::request_broken() {
+  worker_.cells().reject(RejectReason::Malformed);
+  drop_backend();
+  answer(400, CloseReason::ProtocolError, "malformed request body");
+}
+
+}  // namespace limpet::session

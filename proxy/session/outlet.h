@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Outlet: the way out to one peer. Writes at once; only the tail that the peer does not take is queued. Gather: collects the
+// pieces of one message (text made here, and views of what was just read) for a single write.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/base/buffer.h"
+#include "proxy/base/clock.h"
+#include "proxy/net/stream.h"
+
+namespace limpet::session {
+
+class Worker;
+
+class Outlet {
+ public:
+  // Sends now what the peer takes and queues the rest (all of it, behind what waits already). Reset: the connection is gone.
+  net::IoStatus send(Worker& worker, net::Stream& stream, iovec* pieces, int count);
+  net::IoStatus send(Worker& worker, net::Stream& stream, std::string_view bytes);
+  // Sends from the queue; called when the peer is writable.
+  net::IoStatus flush(Worker& worker, net::Stream& stream);
+  // Queues without sending (the connection is not there yet).
+  void hold(Worker& worker, std::string_view bytes);
+
+  std::size_t pending() const { return queue_.size(); }
+  bool empty() const { return queue_.empty(); }
+  // Since when bytes have been waiting without any of them being taken. Requires: !empty().
+  Time stalled_since() const { return stalled_since_; }
+  void drop(Worker& worker);
+
+ private:
+  Buffer queue_;
+  Time stalled_since_{};
+};
+
+class Gather {
+ public:
+  // Text that is appended here becomes the next piece at the next add() or send().
+  std::string& text() { return text_; }
+  // `bytes` must stay valid until send().
+  void add(std::string_view bytes) {
+    if (bytes.empty()) return;
+    close_text();
+    pieces_.push_back({bytes.data(), 0, bytes.size()});
+  }
+  bool empty() const { return text_.empty() && pieces_.empty(); }
+  net::IoStatus send(Worker& worker, net::Stream& stream, Outlet& outlet);
+  void hold(Worker& worker, Outlet& outlet);
+  void clear();
+
+ private:
+  struct Piece {
+    const char* data;  // null: `at` in text_
+    std::size_t at;
+    std::size_t size;
+  };
+  void close_text() {
+    if (text_.size() > text_done_) pieces_.push_back({nullptr, text_done_, text_.size() - text_done_});
+    text_done_ = text_.size();
+  }
+
+  std::string text_;
+  std::size_t text_done_ = 0;
+  std::vector<Piece> pieces_;
+  std::vector<iovec> io_;
+};
+
+}  // namespace limpet::session

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/session/session.h"
+
+#include <ctime>
+
+#include "proxy/base/log.h"
+#include "proxy/session/worker.h"
+
+namespace limpet::session {
+
+namespace {
+
+double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+std::string now_text() {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm utc{};
+  gmtime_r(&now.tv_sec, &utc);
+  char text[40];
+  const std::size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
+  snprintf(text + n, sizeof text - n, ".%03ldZ", now.tv_nsec / 1000000);
+  return text;
+}
+
+}  // namespace
+
+SessionRecord::SessionRecord(Worker& on, Session& session, Protocol protocol, std::uint16_t on_listener,
+                             net::IpAddress from, std::uint16_t from_port)
+    : worker(on),
+      opened_at(on.now()),
+      client(from),
+      client_port(from_port),
+      listener(on_listener),
+      protocol_(protocol) {
+  member.ref = worker.enlist(session);
+}
+
+SessionRecord::~SessionRecord() { finish(CloseReason::Shutdown); }
+
+void SessionRecord::handed_to(Session& session) { worker.reseat(member.ref, session); }
+
+metrics::BackendCells& SessionRecord::backend_cells() const { return *member.backend->cells[worker.index()]; }
+
+void SessionRecord::picked(metrics::PickReason reason, bool limited) {
+  limited_ = limited;
+  pick_reason_ = reason;
+  cells_ = &backend_cells().of(protocol_);
+  cells_->sessions.add(1);
+  cells_->picks[static_cast<std::size_t>(reason)].add();
+}
+
+void SessionRecord::repicked(metrics::PickReason reason) {
+  cells_->sessions.add(-1);
+  picked(reason, limited_);
+}
+
+void SessionRecord::set_protocol(Protocol protocol) {
+  if (protocol == protocol_) return;
+  protocol_ = protocol;
+  if (cells_ == nullptr || finished_) return;
+  cells_->sessions.add(-1);
+  cells_ = &backend_cells().of(protocol_);
+  cells_->sessions.add(1);
+}
+
+void SessionRecord::settle(metrics::HttpVersion version) {
+  if (settled_ || cells_ == nullptr) return;
+  settled_ = true;
+  cells_->opened[static_cast<std::size_t>(version)].add();
+}
+
+void SessionRecord::handshake_took(Duration duration) { cells_->handshake.observe(seconds_of(duration)); }
+
+void SessionRecord::finish(CloseReason reason) {
+  if (finished_) return;
+  finished_ = true;
+  worker.delist(member.ref);
+  const Time now = worker.now();
+  if (cells_ != nullptr) {
+    settle(metrics::HttpVersion::Http11);
+    cells_->sessions.add(-1);
+    cells_->closed[static_cast<std::size_t>(reason)].add();
+    cells_->duration.observe(seconds_of(now - opened_at));
+  }
+  if (worker.shared().access_log != nullptr) write_access_line(reason, now);
+  worker.shared().affinity.release(member, now);
+  if (limited_) worker.snapshot().listeners[listener].gate->close_session(client);
+}
+
+void SessionRecord::write_access_line(CloseReason reason, Time now) const {
+  const bool json = worker.snapshot().settings.log.json;
+  std::string line = json ? "{" : "";
+  const auto put = [&](std::string_view name, std::string_view value, bool quoted) {
+    if (line.size() > 1) line += json ? "," : " ";
+    if (json) {
+      line += log::json_quote(name) + ":";
+      line += quoted ? log::json_quote(value) : std::string(value);
+    } else {
+      line += std::string(name) + "=";
+      const bool plain = !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos;
+      line += plain ? std::string(value) : log::json_quote(value);
+    }
+  };
+  const auto text = [&](std::string_view name, std::string_view value) { put(name, value, true); };
+  const auto number = [&](std::string_view name, std::uint64_t value) { put(name, std::to_string(value), false); };
+  text("time", now_text());
+  text("client", client.is_v4() || client.text().find(':') == std::string::npos
+                     ? client.text() + ":" + std::to_string(client_port)
+                     : "[" + client.text() + "]:" + std::to_string(client_port));
+  text("listener", worker.snapshot().settings.listeners[listener].name);
+  text("route", route ? route->host + route->path : "");
+  text("protocol", metrics::name(protocol_));
+  text("pool", route ? route->pool : "");
+  text("backend", member.backend != nullptr ? member.backend->name : "");
+  text("pick_reason", cells_ != nullptr ? metrics::name(pick_reason_) : "");
+  text("close_reason", metrics::name(reason));
+  number("status", status);
+  char duration[32];
+  snprintf(duration, sizeof duration, "%.3f", seconds_of(now - opened_at));
+  put("duration_s", duration, false);
+  number("bytes_to_client", bytes(Direction::ToClient));
+  number("bytes_to_backend", bytes(Direction::ToBackend));
+  number("messages_to_client", messages(Direction::ToClient));
+  number("messages_to_backend", messages(Direction::ToBackend));
+  number("close_code", close_code);
+  text("request_id", access ? access->request_id : "");
+  if (json) line += "}";
+  worker.shared().access_log->line(std::move(line));
+}
+
+}  // namespace limpet::session

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/session/upstream_pool.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "proxy/session/worker.h"
+
+namespace limpet::session {
+
+struct UpstreamPool::Idle final : public Owned, public net::StreamHandler, public Timer {
+  Idle(UpstreamPool& pool, const Backend& backend, std::unique_ptr<net::Stream> stream)
+      : pool(pool), backend(backend), stream(std::move(stream)) {}
+
+  // An idle connection has nothing to say: readable means closed or broken.
+  void on_ready(net::Stream&, bool, bool) override { pool.evict(*this); }
+  void on_timer() override { pool.evict(*this); }
+
+  UpstreamPool& pool;
+  const Backend& backend;
+  std::unique_ptr<net::Stream> stream;
+};
+
+UpstreamPool::UpstreamPool(Worker& worker) : worker_(worker) {}
+UpstreamPool::~UpstreamPool() = default;
+
+void UpstreamPool::evict(Idle& idle) {
+  idle.disarm();
+  idle.stream->watch(false, false);
+  auto& idles = idle_[&idle.backend];
+  const auto found =
+      std::find_if(idles.begin(), idles.end(), [&](const auto& candidate) { return candidate.get() == &idle; });
+  std::unique_ptr<Owned> gone = std::move(*found);
+  idles.erase(found);
+  worker_.retire(std::move(gone));
+}
+
+std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, bool check) {
+  const auto found = idle_.find(&backend);
+  if (found == idle_.end()) return nullptr;
+  while (!found->second.empty()) {
+    auto stream = std::move(found->second.back()->stream);
+    found->second.pop_back();
+    stream->set_handler(nullptr);
+    char byte;
+    if (check && (::recv(stream->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)) {
+      worker_.retire(std::move(stream));
+      continue;
+    }
+    return stream;
+  }
+  return nullptr;
+}
+
+void UpstreamPool::put(const Backend& backend, std::unique_ptr<net::Stream> stream) {
+  const auto& settings = *backend.pool.settings;
+  auto& idles = idle_[&backend];
+  if (idles.size() >= settings.keepalive_connections || !backend.is_available()) {
+    worker_.retire(std::move(stream));
+    return;
+  }
+  auto idle = std::make_unique<Idle>(*this, backend, std::move(stream));
+  idle->stream->set_handler(idle.get());
+  idle->stream->watch(true, false);
+  worker_.wheel().arm(*idle, worker_.now() + settings.keepalive_timeout);
+  idles.push_back(std::move(idle));
+}
+
+void UpstreamPool::drop(const Backend& backend) {
+  const auto found = idle_.find(&backend);
+  if (found == idle_.end()) return;
+  for (auto& idle : found->second) worker_.retire(std::move(idle->stream));
+  found->second.clear();
+}
+
+}  // namespace limpet::session

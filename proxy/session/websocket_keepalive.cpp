@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// What time asks of a WebSocket session: Pings to silent peers, idle and stall limits, and the end of each phase. Nothing is
+// re-armed per message: the timer looks at the last-heard stamps when it fires.
+#include <algorithm>
+#include <cstring>
+
+#include "proxy/base/crypto.h"
+#include "proxy/session/websocket_session.h"
+
+namespace limpet::session {
+
+namespace {
+
+constexpr Duration kPingRetry = std::chrono::milliseconds(500);  // where a Ping was due but could not stand there
+
+}  // namespace
+
+void WebSocketSession::arm() {
+  const Time due = next_due();
+  if (due == Time::max()) {
+    disarm();
+  } else {
+    worker_.wheel().arm(*this, due);
+  }
+}
+
+Time WebSocketSession::next_due() const {
+  Time due = phase_until_ == Time{} ? Time::max() : phase_until_;
+  for (const Side* side : {&client_, &backend_}) {
+    if (!side->outlet.empty()) due = std::min(due, side->outlet.stalled_since() + route().http.stall_timeout);
+  }
+  if (phase_ != Phase::Open) return due;
+  const auto& websocket = route().websocket;
+  if (websocket.idle_timeout.count() > 0) due = std::min(due, last_activity() + websocket.idle_timeout);
+  if (websocket.ping_interval.count() > 0) {
+    for (const Side* side : {&client_, &backend_}) {
+      const bool awaits = side->ping_out && side->last_heard < side->ping_sent;
+      const Time at = (awaits ? side->ping_sent : side->last_heard) + websocket.ping_interval;
+      due = std::min(due, std::max(at, worker_.now() + (at <= worker_.now() ? kPingRetry : Duration{0})));
+    }
+  }
+  return due;
+}
+
+void WebSocketSession::on_timer() {
+  const Time now = worker_.now();
+  if (phase_ == Phase::Over) return;
+  if (!client_.outlet.empty() && now >= client_.outlet.stalled_since() + route().http.stall_timeout) {
+    say_going_away();
+    return finish(CloseReason::SlowClient, true);
+  }
+  if (!backend_.outlet.empty() && now >= backend_.outlet.stalled_since() + route().http.stall_timeout) {
+    lost_backend(CloseReason::IdleTimeout);  // a backend that takes nothing is as good as dead
+  } else if (phase_until_ != Time{} && now >= phase_until_) {
+    phase_timeout(now);
+  } else if (phase_ == Phase::Open && phase_until_ == Time{}) {
+    const auto& websocket = route().websocket;
+    if (websocket.idle_timeout.count() > 0 && now >= last_activity() + websocket.idle_timeout) {
+      farewell(CloseReason::IdleTimeout);
+    } else if (websocket.ping_interval.count() > 0 && keep_alive(client_, now)) {
+      keep_alive(backend_, now);
+    }
+  }
+  if (phase_ == Phase::Over) return;
+  arm();
+  update_interest();
+}
+
+void WebSocketSession::phase_timeout(Time now) {
+  phase_until_ = {};
+  switch (phase_) {
+  case Phase::Parting:
+    if (any_frame_boundary_) return finish(CloseReason::Cut);  // stands in the middle of a frame
+    any_frame_boundary_ = true;
+    phase_until_ = now + route().websocket.close_timeout;
+    return part_if_possible();
+  case Phase::Bereft:
+    return end_bereft();
+  case Phase::Parted:
+    // The client did not answer. What it sent is with the backend (or on its way there); now the backend hears of it.
+    say_going_away();
+    if (phase_ == Phase::Over) return;
+    shut(backend_);
+    return linger();
+  case Phase::Open:       // a closing handshake that nobody completes
+  case Phase::Lingering:
+    return finish(end_reason_);
+  case Phase::Over:
+    return;
+  }
+}
+
+// False where the session has changed its phase.
+bool WebSocketSession::keep_alive(Side& side, Time now) {
+  const Duration interval = route().websocket.ping_interval;
+  if (side.ping_out && side.last_heard < side.ping_sent) {
+    if (now < side.ping_sent + interval) return true;
+    if (is_client(side)) {
+      say_going_away();
+      finish(CloseReason::IdleTimeout);
+    } else {
+      lost_backend(CloseReason::IdleTimeout);
+    }
+    return false;
+  }
+  if (now < side.last_heard + interval) return true;
+  // One Pong may answer only the latest Ping (RFC 6455 §5.5.3): none is sent while the other peer awaits one.
+  const Side& speaker = other(side);
+  if (side.owes_pong || !side.outlet.empty() || speaker.seen.blind() || !speaker.seen.at_frame_boundary() ||
+      speaker.held != nullptr || side.eof || side.told_close) {
+    return true;
+  }
+  random_bytes(&side.ping_payload, sizeof side.ping_payload);
+  std::uint8_t mask[4];
+  if (!is_client(side)) random_bytes(mask, sizeof mask);
+  char payload[sizeof side.ping_payload];
+  std::memcpy(payload, &side.ping_payload, sizeof payload);
+  std::string frame;
+  wire::append_ping(frame, {payload, sizeof payload}, is_client(side) ? nullptr : mask);
+  side.ping_out = true;
+  side.ping_sent = now;
+  send(side, frame);
+  return phase_ == Phase::Open;
+}
+
+}  // namespace limpet::session

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/session/worker.h"
+
+#include <map>
+
+#include "proxy/net/tcp_stream.h"
+#include "proxy/session/http_connection.h"
+
+namespace limpet::session {
+
+namespace {
+
+constexpr Duration kTickPeriod = std::chrono::milliseconds(20);
+constexpr std::uint64_t kTicksPerRetry = 5;  // paused accepting is looked at again each 100 ms
+
+std::string_view pause_text(metrics::PauseReason reason) {
+  switch (reason) {
+  case metrics::PauseReason::Descriptors:
+    return "out of file descriptors: accepting pauses";
+  case metrics::PauseReason::MaxSessions:
+    return "max_sessions reached: accepting pauses";
+  case metrics::PauseReason::MemoryBudget:
+    return "memory_budget reached: accepting pauses";
+  }
+  return "";
+}
+
+}  // namespace
+
+void Shared::dismiss(const Affinity::Leavers& leavers, CloseReason reason) {
+  std::map<std::uint16_t, Affinity::Leavers> by_worker;
+  for (const SessionRef& ref : leavers) by_worker[ref.worker].push_back(ref);
+  for (auto& [index, refs] : by_worker) {
+    Worker& worker = *workers[index];
+    worker.post([&worker, refs = std::move(refs), reason] {
+      for (const SessionRef& ref : refs) {
+        if (Session* session = worker.find(ref)) session->farewell(reason);
+      }
+    });
+  }
+}
+
+Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot)
+    : shared_(shared),
+      index_(index),
+      cells_(shared.metrics.worker(index)),
+      snapshot_(std::move(snapshot)),
+      wheel_(std::chrono::steady_clock::now()),
+      upstreams_(*this),
+      scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)) {
+  loop_.set_tick(kTickPeriod, [this] { tick(); });
+}
+
+Worker::~Worker() {
+  // Connections and sessions go before the loop that their events live in.
+  owned_.clear();
+  sweep();
+}
+
+void Worker::listen(std::uint16_t listener, Fd listening) {
+  acceptors_.push_back(std::make_unique<net::Acceptor>(
+      loop_, std::move(listening),
+      [this, listener](Fd fd, const net::Address& peer) { accepted(listener, std::move(fd), peer); },
+      [this] { pause_accepting(metrics::PauseReason::Descriptors); }));
+}
+
+void Worker::run() {
+  while (running_) {
+    const Duration took = loop_.run_turn();
+    cells_.loop_lag.observe(std::chrono::duration<double>(took).count());
+    sweep();
+  }
+}
+
+void Worker::stop_listening() {
+  for (auto& acceptor : acceptors_) acceptor->close_after_queue();
+  acceptors_.clear();
+}
+
+void Worker::accepted(std::uint16_t listener, Fd fd, const net::Address& peer) {
+  cells_.accepted.add();
+  cells_.connections.add(1);
+  shared_.connections.fetch_add(1, std::memory_order_relaxed);
+  auto stream = std::make_unique<net::TcpStream>(loop_, std::move(fd));
+  auto connection = std::make_unique<HttpConnection>(*this, listener, std::move(stream), peer);
+  HttpConnection& started = *connection;
+  own(std::move(connection));
+  started.start();
+  if (over_connections()) pause_accepting(metrics::PauseReason::MaxSessions);
+  if (over_budget()) pause_accepting(metrics::PauseReason::MemoryBudget);
+}
+
+bool Worker::over_connections() const {
+  return shared_.connections.load(std::memory_order_relaxed) >= shared_.max_connections;
+}
+
+bool Worker::over_budget() const {
+  return shared_.memory_budget > 0 &&
+         shared_.buffered.load(std::memory_order_relaxed) > static_cast<std::int64_t>(shared_.memory_budget);
+}
+
+void Worker::pause_accepting(metrics::PauseReason reason) {
+  for (auto& acceptor : acceptors_) acceptor->pause();
+  paused_since_ = now();
+  if (accepting_paused_) return;
+  accepting_paused_ = true;
+  cells_.accept_pauses[static_cast<std::size_t>(reason)].add();
+  log::warn(pause_text(reason), {{"worker", index_}});
+}
+
+void Worker::resume_if_possible() {
+  if (over_connections() || over_budget()) return;
+  accepting_paused_ = false;
+  for (auto& acceptor : acceptors_) acceptor->resume();
+  log::info("accepting resumes", {{"worker", index_}});
+}
+
+void Worker::connection_closed() {
+  cells_.connections.add(-1);
+  shared_.connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Worker::count_buffered(std::int64_t bytes) {
+  cells_.buffered_bytes.add(bytes);
+  shared_.buffered.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+void Worker::tick() {
+  wheel_.advance(now());
+  if (accepting_paused_ && ++ticks_ % kTicksPerRetry == 0) resume_if_possible();
+}
+
+SessionRef Worker::enlist(Session& session) {
+  std::uint32_t slot;
+  if (free_seats_.empty()) {
+    slot = static_cast<std::uint32_t>(seats_.size());
+    seats_.emplace_back();
+  } else {
+    slot = free_seats_.back();
+    free_seats_.pop_back();
+  }
+  seats_[slot].session = &session;
+  return {index_, slot, seats_[slot].generation};
+}
+
+void Worker::delist(SessionRef ref) {
+  Seat& seat = seats_[ref.slot];
+  if (seat.generation != ref.generation) return;
+  seat.session = nullptr;
+  ++seat.generation;
+  free_seats_.push_back(ref.slot);
+}
+
+Session* Worker::find(SessionRef ref) const {
+  if (ref.slot >= seats_.size() || seats_[ref.slot].generation != ref.generation) return nullptr;
+  return seats_[ref.slot].session;
+}
+
+Owned& Worker::own(std::unique_ptr<Owned> object) {
+  object->place_ = owned_.size();
+  owned_.push_back(std::move(object));
+  return *owned_.back();
+}
+
+void Worker::retire(Owned& object) {
+  const std::size_t place = object.place_;
+  if (place >= owned_.size() || owned_[place].get() != &object) return;  // retired already
+  graveyard_.push_back(std::move(owned_[place]));
+  if (place + 1 < owned_.size()) {
+    owned_[place] = std::move(owned_.back());
+    owned_[place]->place_ = place;
+  }
+  owned_.pop_back();
+}
+
+void Worker::retire(std::unique_ptr<net::Stream> stream) {
+  if (stream == nullptr) return;
+  stream->watch(false, false);
+  stream->set_handler(nullptr);
+  dead_streams_.push_back(std::move(stream));
+}
+
+void Worker::sweep() {
+  while (!graveyard_.empty() || !dead_streams_.empty()) {
+    std::vector<std::unique_ptr<Owned>> graveyard;
+    graveyard.swap(graveyard_);
+    graveyard.clear();
+    dead_streams_.clear();
+  }
+}
+
+}  // namespace limpet::session

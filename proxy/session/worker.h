@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Worker: one thread of the data path with all that its sessions share: the loop, the timer wheel, the scratch buffer, the
+// table of sessions, the idle upstream connections, the listening sockets, and the Reaper. A session never changes worker.
+// Other threads reach a worker through post() only.
+//
+// The Reaper: what retire() is given is destroyed at the end of the turn and nowhere else.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "metrics/registry.h"
+#include "proxy/base/log.h"
+#include "proxy/base/timer_wheel.h"
+#include "proxy/net/acceptor.h"
+#include "proxy/net/loop.h"
+#include "proxy/net/stream.h"
+#include "proxy/session/affinity.h"
+#include "proxy/session/outlet.h"
+#include "proxy/session/router.h"
+#include "proxy/session/session.h"
+#include "proxy/session/upstream_pool.h"
+
+namespace limpet::session {
+
+class Worker;
+
+// What all workers share. Owned by the process; outlives the workers.
+struct Shared {
+  Shared(std::uint64_t max_keys, metrics::Registry& registry) : affinity(max_keys), metrics(registry) {}
+
+  Affinity affinity;
+  metrics::Registry& metrics;
+  log::AccessLog* access_log = nullptr;
+  std::function<void(const Backend&, bool good)> observed;  // a connect, timeout or head was good or bad; any thread
+  std::vector<Worker*> workers;                             // constant once they run
+  std::uint64_t max_connections = 0;                        // of clients
+  std::uint64_t memory_budget = 0;                          // 0: none
+  Duration crash_spread{};
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::int64_t> buffered{0};
+  std::atomic<bool> draining{false};  // the process leaves: listeners are closed, upgrades are refused
+
+  // Posts each its farewell.
+  void dismiss(const Affinity::Leavers& leavers, CloseReason reason);
+};
+
+// Something that a worker owns and destroys at the end of a turn.
+class Owned {
+ public:
+  Owned() = default;
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  virtual ~Owned() = default;
+
+ private:
+  friend class Worker;
+  std::size_t place_ = 0;
+};
+
+class Worker {
+ public:
+  static constexpr std::size_t kScratch = 128 * 1024;
+  static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
+
+  Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot);
+  ~Worker();
+
+  // --- any thread ---
+  void post(std::function<void()> work) { loop_.post(std::move(work)); }
+
+  // --- the worker's thread ---
+  void listen(std::uint16_t listener, Fd listening);
+  void run();   // until stop()
+  void stop() { running_ = false; }
+  // Closes the listening sockets once their queues are taken.
+  void stop_listening();
+
+  Shared& shared() { return shared_; }
+  const Snapshot& snapshot() const { return *snapshot_; }
+  net::Loop& loop() { return loop_; }
+  TimerWheel& wheel() { return wheel_; }
+  UpstreamPool& upstreams() { return upstreams_; }
+  metrics::WorkerCells& cells() { return cells_; }
+  std::uint16_t index() const { return index_; }
+  Time now() { return loop_.now(); }
+  char* scratch() { return scratch_.get() + kHeadroom; }
+
+  // Collectors for the write of the present event; empty between events.
+  Gather& to_client() { return to_client_; }
+  Gather& to_backend() { return to_backend_; }
+  std::vector<std::string_view>& pieces() { return pieces_; }
+
+  SessionRef enlist(Session& session);
+  void reseat(SessionRef ref, Session& session) { seats_[ref.slot].session = &session; }
+  void delist(SessionRef ref);
+  Session* find(SessionRef ref) const;
+  std::size_t session_count() const { return seats_.size() - free_seats_.size(); }
+  template <typename F>
+  void for_each_session(F&& f) const {
+    for (const Seat& seat : seats_) {
+      if (seat.session != nullptr) f(*seat.session);
+    }
+  }
+
+  Owned& own(std::unique_ptr<Owned> object);
+  void retire(Owned& object);
+  void retire(std::unique_ptr<Owned> object) { graveyard_.push_back(std::move(object)); }
+  void retire(std::unique_ptr<net::Stream> stream);
+
+  void count_buffered(std::int64_t bytes);
+  void connection_closed();
+
+ private:
+  struct Seat {
+    Session* session = nullptr;
+    std::uint32_t generation = 0;
+  };
+
+  void accepted(std::uint16_t listener, Fd fd, const net::Address& peer);
+  void pause_accepting(metrics::PauseReason reason);
+  void resume_if_possible();
+  bool over_connections() const;
+  bool over_budget() const;
+  void sweep();
+  void tick();
+
+  Shared& shared_;
+  const std::uint16_t index_;
+  metrics::WorkerCells& cells_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  net::Loop loop_;
+  TimerWheel wheel_;
+  UpstreamPool upstreams_;
+  const std::unique_ptr<char[]> scratch_;
+  Gather to_client_;
+  Gather to_backend_;
+  std::vector<std::string_view> pieces_;
+  std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
+
+  std::vector<std::unique_ptr<Owned>> owned_;
+  std::vector<std::unique_ptr<Owned>> graveyard_;
+  std::vector<std::unique_ptr<net::Stream>> dead_streams_;
+  std::vector<Seat> seats_;
+  std::vector<std::uint32_t> free_seats_;
+  Time paused_since_{};
+  std::uint64_t ticks_ = 0;
+  bool running_ = true;
+  bool accepting_paused_ = false;
+};
+
+}  // namespace limpet::session

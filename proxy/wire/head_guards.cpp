@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// See head_guards.h. The scan runs again over a beginning each time more of it arrives, so it goes at the speed of
+// memory: memchr for the line ends and a loop that the compiler vectorises for the rest.
+#include "proxy/wire/head_guards.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "proxy/wire/uri.h"
+
+namespace limpet::wire {
+
+namespace {
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// RFC 9110 §5.6.2.
+bool is_token(std::string_view text) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    const char letter = static_cast<char>(c | 0x20);
+    return (letter >= 'a' && letter <= 'z') || is_digit(c) || kMarks.find(c) != std::string_view::npos;
+  });
+}
+
+// `line` is a beginning of a request line. The bound on methods bounds the work on a beginning, too.
+const char* fault_in_request_line(std::string_view line, bool is_whole) {
+  constexpr std::size_t kMaxMethod = 64;
+  if (line.empty()) return is_whole ? "empty request line" : nullptr;
+  const auto method = line.substr(0, std::min(line.find(' '), kMaxMethod + 1));
+  if (method.size() > kMaxMethod) return "the method is too long";
+  return !method.empty() && is_token(method) ? nullptr : "the method is not a token";
+}
+
+// `line` is a beginning of a status line. One that ends after the status, without a space, is common and accepted.
+const char* fault_in_status_line(std::string_view line, bool is_whole) {
+  constexpr std::string_view kShape = "HTTP/1.x ddd ";
+  for (std::size_t i = 0; i < std::min(line.size(), kShape.size()); ++i) {
+    const bool fits = kShape[i] == 'x'   ? line[i] == '0' || line[i] == '1'
+                      : kShape[i] == 'd' ? is_digit(line[i])
+                                         : line[i] == kShape[i];
+    if (!fits) return "not an HTTP/1 response";
+  }
+  if (line.size() > 9 && line[9] == '0') return "status below 100";
+  return is_whole && line.size() < kShape.size() - 1 ? "status line too short" : nullptr;
+}
+
+HeadScan refused(unsigned http_status, const char* why) {
+  HeadScan scan;
+  scan.status = Status::Bad;
+  scan.refusal = {http_status, why};
+  return scan;
+}
+
+bool is_target(std::string_view target) {
+  return std::all_of(target.begin(), target.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '#'; });
+}
+
+// "http://" or "https://"; 0 where `target` begins with neither.
+std::size_t scheme_size(std::string_view target) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (equals_ignoring_case(target.substr(0, scheme.size()), scheme)) return scheme.size();
+  }
+  return 0;
+}
+
+// Digits only, at most 63 bits.
+bool read_length(std::string_view text, std::uint64_t& length) {
+  constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  length = 0;
+  for (const char c : text) {
+    if (!is_digit(c)) return false;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (length > (kMost - digit) / 10) return false;
+    length = length * 10 + digit;
+  }
+  return !text.empty();
+}
+
+}  // namespace
+
+bool has_control(std::string_view text) {
+  unsigned char found = 0;
+  for (const unsigned char c : text) {
+    found |= static_cast<unsigned char>((static_cast<int>(c < 0x20) & static_cast<int>(c != '\t')) |
+                                        static_cast<int>(c == 0x7f));
+  }
+  return found != 0;
+}
+
+HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind kind) {
+  const auto fault_in_start = kind == HeadKind::Request ? fault_in_request_line : fault_in_status_line;
+  const auto window = input.substr(0, limits.max_head);
+  HeadScan scan;
+  for (std::size_t at = 0;;) {
+    const auto end = window.find('\n', at);
+    const bool is_whole = end != std::string_view::npos;
+    auto line = window.substr(at, is_whole ? end - at : end);
+    const bool has_cr = line.ends_with('\r');
+    if (has_cr) line.remove_suffix(1);
+    if (has_control(line)) return refused(400, "control byte in the head");
+    if (at == 0) {
+      if (const char* why = fault_in_start(line, is_whole || has_cr)) return refused(400, why);
+    } else if (line.starts_with(' ') || line.starts_with('\t')) {
+      return refused(400, "folded field line");
+    }
+    if (!is_whole) {
+      if (window.size() == limits.max_head) return refused(431, "head larger than max_head");
+      return scan;
+    }
+    if (!has_cr) return refused(400, "bare LF in the head");
+    if (at == 0)
+      scan.start_line = line;
+    else if (!line.empty() && ++scan.fields > limits.max_fields)
+      return refused(431, "too many fields");
+    at = end + 1;
+    if (line.empty()) {
+      scan.status = Status::Done;
+      scan.size = at;
+      return scan;
+    }
+  }
+}
+
+void FieldSummary::add_connection(std::string_view value) {
+  says_close = says_close || list_has_token(value, "close");
+  says_keep_alive = says_keep_alive || list_has_token(value, "keep-alive");
+}
+
+void FieldSummary::add_expect(std::string_view value) {
+  (equals_ignoring_case(value, "100-continue") ? expects_continue : expects_other) = true;
+}
+
+Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither, Framing& framing,
+                     std::uint64_t& length) {
+  framing = if_neither;
+  length = 0;
+  if (fields.codings > 0) {
+    if (fields.lengths > 0) return {400, "both Content-Length and Transfer-Encoding"};
+    if (!http11) return {400, "Transfer-Encoding in HTTP/1.0"};
+    if (fields.codings > 1) return {400, "Transfer-Encoding twice"};
+    if (!equals_ignoring_case(fields.coding, "chunked")) {
+      const bool is_single = !fields.coding.empty() && is_token(fields.coding);
+      return {is_single ? 501U : 400U, "Transfer-Encoding other than chunked"};
+    }
+    framing = Framing::Chunked;
+  } else if (fields.lengths > 0) {
+    if (fields.lengths > 1) return {400, "Content-Length twice"};
+    if (!read_length(fields.length, length)) return {400, "Content-Length is not a number of 63 bits"};
+    framing = Framing::Length;
+  }
+  return {};
+}
+
+Refusal read_target(const FieldSummary& fields, RequestHead& head) {
+  if (head.method == "CONNECT") return {501, "CONNECT"};
+  if (!is_target(head.target)) return {400, "byte that a target may not have"};
+  if (fields.hosts > 1) return {400, "Host twice"};
+  if (fields.hosts == 0 && head.http11) return {400, "no Host"};
+  if (fields.hosts == 1 && !is_valid_authority(fields.host)) return {400, "Host is not an authority"};
+  head.authority = fields.host;
+  if (head.target.starts_with('/')) return {};
+  if (head.target == "*") return head.method == "OPTIONS" ? Refusal{} : Refusal{400, "* is for OPTIONS only"};
+
+  // Absolute-form (RFC 9112 §3.2.2); an empty path of OPTIONS asks about the server as a whole (§3.2.4).
+  const auto begin = scheme_size(head.target);
+  if (begin == 0) return {400, "target in no known form"};
+  const auto end = std::min(head.target.find_first_of("/?", begin), head.target.size());
+  const auto authority = std::string_view(head.target).substr(begin, end - begin);
+  if (!is_valid_authority(authority)) return {400, "the target's authority is none"};
+  if (fields.hosts == 1 && !equals_ignoring_case(authority, fields.host)) return {400, "Host and target disagree"};
+  head.authority = authority;
+  head.target.erase(0, end);
+  if (head.target.empty() && head.method == "OPTIONS")
+    head.target = "*";
+  else if (!head.target.starts_with('/'))
+    head.target.insert(0, 1, '/');
+  return {};
+}
+
+bool has_foreign_version(std::string_view request_line) {
+  const auto after_method = request_line.find(' ');
+  const auto after_target = request_line.find(' ', after_method + 1);
+  if (after_target == std::string_view::npos) return false;
+  const auto version = request_line.substr(after_target + 1);
+  return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
+         is_digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0";
+}
+
+}  // namespace limpet::wire

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guards around Boost.Beast's parser: what a head must be before Beast sees it, and what its fields must say
+// together afterwards (RFC 9112 §2-3, §6, §9; RFC 9110 §7.2, §10.1.1). Only http1.cpp includes this. Pure functions
+// over hostile bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxy/wire/http1.h"
+
+namespace limpet::wire {
+
+enum class HeadKind : std::uint8_t { Request, Response };
+
+// Why a head is refused, and with which status; http_status 0: it is not.
+struct Refusal {
+  unsigned http_status = 0;
+  const char* why = "";
+
+  explicit operator bool() const { return http_status != 0; }
+};
+
+// True if `text` has a byte that no line of a head may have: NUL, controls other than HTAB, DEL.
+bool has_control(std::string_view text);
+
+// Finds the end of a head in one pass over its lines, refusing what can be seen without understanding fields: bare LF
+// and CR, controls, obs-fold, a start line that cannot become one, sizes over the limits. What is refused is refused at
+// the first bytes that show it, and the verdict on a beginning never differs from the one on the whole.
+struct HeadScan {
+  Status status = Status::NeedMore;
+  std::size_t size = 0;    // with the empty line, where Done
+  std::size_t fields = 0;  // lines that are fields
+  std::string_view start_line;
+  Refusal refusal;
+};
+HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind kind);
+
+// What the fields of a head say about the message as a whole; collected as Beast hands them over.
+struct FieldSummary {
+  unsigned hosts = 0;
+  unsigned lengths = 0;
+  unsigned codings = 0;
+  std::string_view host;  // the last of each
+  std::string_view length;
+  std::string_view coding;
+  bool says_close = false;
+  bool says_keep_alive = false;
+  bool expects_continue = false;
+  bool expects_other = false;
+
+  void add_connection(std::string_view value);
+  void add_expect(std::string_view value);
+};
+
+// Body framing by Transfer-Encoding and Content-Length alone; `if_neither` where a message has neither.
+Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither, Framing& framing,
+                     std::uint64_t& length);
+
+// Reduces `head.target` to origin-form or "*" and sets `head.authority`. Requires: method, target and http11 of `head`.
+Refusal read_target(const FieldSummary& fields, RequestHead& head);
+
+// "GET / HTTP/3.0": a start line in order but for its version.
+bool has_foreign_version(std::string_view request_line);
+
+}  // namespace limpet::wire

@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.x heads and chunked bodies by Boost.Beast's basic_parser (1.74), which no other file includes. Beast gets a
+// head only when it is whole and has passed scan_head, and a chunk's size line or trailers only when they are whole; so
+// it never waits, and everything but success is an error. Its limits on heads and bodies are lifted: ours hold, and it
+// buffers nothing.
+#include "proxy/wire/http1.h"
+
+#include <algorithm>
+#include <boost/beast/http/basic_parser.hpp>
+#include <limits>
+
+#include "proxy/wire/head_guards.h"
+
+namespace limpet::wire {
+
+namespace {
+
+namespace http = boost::beast::http;
+using ErrorCode = boost::beast::error_code;
+using BeastView = boost::beast::string_view;
+
+std::string_view view(BeastView text) {
+  return {text.data(), text.size()};
+}
+
+// Beast's parser with callbacks that do nothing.
+template <bool kIsRequest>
+class QuietParser : public http::basic_parser<kIsRequest> {
+ protected:
+  QuietParser() {
+    this->header_limit(std::numeric_limits<std::uint32_t>::max());
+    this->body_limit(std::numeric_limits<std::uint64_t>::max());  // none would be less than any length
+  }
+
+  void on_request_impl(http::verb, BeastView, BeastView, int, ErrorCode&) override {}
+  void on_response_impl(int, BeastView, int, ErrorCode&) override {}
+  void on_field_impl(http::field, BeastView, BeastView, ErrorCode&) override {}
+  void on_header_impl(ErrorCode&) override {}
+  void on_body_init_impl(const boost::optional<std::uint64_t>&, ErrorCode&) override {}
+  std::size_t on_body_impl(BeastView body, ErrorCode&) override { return body.size(); }
+  void on_chunk_header_impl(std::uint64_t, BeastView, ErrorCode&) override {}
+  std::size_t on_chunk_body_impl(std::uint64_t, BeastView body, ErrorCode&) override { return body.size(); }
+  void on_finish_impl(ErrorCode&) override {}
+};
+
+// Fills a RequestHead or a ResponseHead with what is on the lines, and sums the fields up.
+template <bool kIsRequest, typename Head>
+class HeadParser final : public QuietParser<kIsRequest> {
+ public:
+  explicit HeadParser(Head& head) : head_(head) {}
+
+  const FieldSummary& summary() const { return summary_; }
+
+ private:
+  void on_request_impl(http::verb, BeastView method, BeastView target, int version, ErrorCode&) override {
+    if constexpr (kIsRequest) {
+      head_.method = view(method);
+      head_.target = view(target);
+      head_.http11 = version == 11;
+    }
+  }
+
+  void on_response_impl(int status, BeastView reason, int version, ErrorCode&) override {
+    if constexpr (!kIsRequest) {
+      head_.status = static_cast<unsigned>(status);
+      head_.reason = view(reason);
+      head_.http11 = version == 11;
+    }
+  }
+
+  void on_field_impl(http::field field, BeastView name, BeastView value, ErrorCode&) override {
+    head_.fields.add(view(name), view(value));
+    if (field == http::field::host) {
+      ++summary_.hosts;
+      summary_.host = view(value);
+    } else if (field == http::field::content_length) {
+      ++summary_.lengths;
+      summary_.length = view(value);
+    } else if (field == http::field::transfer_encoding) {
+      ++summary_.codings;
+      summary_.coding = view(value);
+    } else if (field == http::field::connection) {
+      summary_.add_connection(view(value));
+    } else if (field == http::field::expect) {
+      summary_.add_expect(view(value));
+    }
+  }
+
+  Head& head_;
+  FieldSummary summary_;
+};
+
+boost::asio::const_buffer buffer(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+HeadResult bad(Refusal refusal) {
+  return {Status::Bad, 0, refusal.http_status, refusal.why};
+}
+
+HeadResult bad_response(const char* why) {
+  return bad({502, why});
+}
+
+// RFC 9112 §9.3.
+bool keeps_alive(const FieldSummary& fields, bool http11) {
+  return !fields.says_close && (http11 || fields.says_keep_alive);
+}
+
+void make_room(Fields& fields, const HeadScan& scan) {
+  fields.clear();
+  fields.reserve(scan.size - scan.start_line.size(), scan.fields);
+}
+
+}  // namespace
+
+HeadResult parse_request_head(std::string_view input, const HeadLimits& limits, RequestHead& out) {
+  if (input.empty() || input == "\r") return {};
+  const std::size_t skipped = input.starts_with("\r\n") ? 2 : 0;
+  input.remove_prefix(skipped);
+  if (input.empty()) return {};
+  const auto scan = scan_head(input, limits, HeadKind::Request);
+  if (scan.status == Status::NeedMore) return {};
+  if (scan.status == Status::Bad) return bad(scan.refusal);
+
+  make_room(out.fields, scan);
+  HeadParser<true, RequestHead> parser(out);
+  ErrorCode error;
+  parser.put(buffer(input.substr(0, scan.size)), error);
+  if (error == http::error::bad_version && has_foreign_version(scan.start_line)) return bad({505, "unknown version"});
+  if (error || !parser.is_header_done()) return bad({400, "malformed head"});
+
+  const auto& fields = parser.summary();
+  if (const auto refusal = read_target(fields, out)) return bad(refusal);
+  if (const auto refusal = read_framing(fields, out.http11, Framing::None, out.framing, out.length))
+    return bad(refusal);
+  if (fields.expects_other) return bad({417, "unknown expectation"});
+  out.keep_alive = keeps_alive(fields, out.http11);
+  out.expects_continue = fields.expects_continue && out.http11;  // RFC 9110 §10.1.1: ignored in 1.0
+  return {Status::Done, skipped + scan.size, 0, ""};
+}
+
+HeadResult parse_response_head(std::string_view input, const HeadLimits& limits, std::string_view request_method,
+                               ResponseHead& out) {
+  if (input.empty()) return {};
+  const auto scan = scan_head(input, limits, HeadKind::Response);
+  if (scan.status == Status::NeedMore) return {};
+  if (scan.status == Status::Bad) return bad_response(scan.refusal.why);
+
+  make_room(out.fields, scan);
+  HeadParser<false, ResponseHead> parser(out);
+  ErrorCode error;
+  auto rest = input.substr(0, scan.size);
+  if (constexpr std::string_view kBare = "HTTP/1.1 200"; scan.start_line.size() == kBare.size()) {
+    // Beast wants the space that a status line without a reason often lacks: it gets a line of its own with it.
+    const auto line = std::string(scan.start_line) + " \r\n";
+    parser.put(buffer(line), error);
+    if (error != http::error::need_more) return bad_response("malformed status line");
+    rest.remove_prefix(scan.start_line.size() + 2);
+  }
+  parser.put(buffer(rest), error);
+  if (error || !parser.is_header_done()) return bad_response("malformed head");
+
+  const auto& fields = parser.summary();
+  const auto refusal = read_framing(fields, out.http11, Framing::UntilClose, out.framing, out.length);
+  if (refusal) return bad_response(refusal.why);
+  const bool has_no_body = request_method == "HEAD" || out.status < 200 || out.status == 204 || out.status == 304;
+  if (has_no_body) out.framing = Framing::None;
+  if (out.framing != Framing::Length) out.length = 0;
+  out.keep_alive = keeps_alive(fields, out.http11) && out.framing != Framing::UntilClose;
+  return {Status::Done, scan.size, 0, ""};
+}
+
+// A Beast parser that has read a made-up head and stands before the first chunk. Content goes through it as it comes. A
+// size line (with the CRLF that ends the chunk before it) and the trailers go through `carry_`, which is bounded, since
+// Beast wants them in one piece; most size lines fit a std::string without allocation.
+struct BodyDecoder::Chunked final : QuietParser<true> {
+  Chunked();
+
+  Status decode(std::string_view input, std::size_t& consumed, std::vector<std::string_view>& pieces);
+
+  Fields trailers;
+
+ private:
+  static constexpr std::size_t kMaxSizeLine = 1024;  // extensions included
+  static constexpr std::size_t kMaxTrailers = 64 * 1024;
+  static constexpr std::size_t kMaxTrailerFields = 64;
+
+  enum class At : std::uint8_t { SizeLine, Content, ContentEnd, Trailers };
+
+  Status take_content(std::string_view& input);
+  Status take_line(std::string_view& input, std::size_t max_size);
+  Status line_taken();
+  Status trailer_taken(std::string_view line);
+
+  void on_field_impl(http::field, BeastView name, BeastView value, ErrorCode&) override {
+    if (at_ == At::Trailers) trailers.add(view(name), view(value));
+  }
+  void on_chunk_header_impl(std::uint64_t size, BeastView, ErrorCode& error) override {
+    if (size > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) error = http::error::bad_chunk;
+    left_ = size;
+  }
+  std::size_t on_chunk_body_impl(std::uint64_t, BeastView body, ErrorCode&) override {
+    pieces_->push_back(view(body));
+    return body.size();
+  }
+
+  std::vector<std::string_view>* pieces_ = nullptr;  // during decode only
+  std::string carry_;
+
+  At at_ = At::SizeLine;
+  std::uint64_t left_ = 0;       // of the chunk's content
+  std::size_t line_at_ = 0;      // in carry_: where the line begins that is being taken
+  std::size_t trailers_at_ = 0;  // in carry_: where the trailers begin
+  std::size_t trailer_fields_ = 0;
+};
+
+BodyDecoder::Chunked::Chunked() {
+  ErrorCode error;
+  put(buffer("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), error);
+}
+
+Status BodyDecoder::Chunked::decode(std::string_view input, std::size_t& consumed,
+                                    std::vector<std::string_view>& pieces) {
+  const auto size = input.size();
+  pieces_ = &pieces;
+  auto status = Status::NeedMore;
+  while (status == Status::NeedMore && !input.empty()) {
+    switch (at_) {
+    case At::Content:
+      status = take_content(input);
+      break;
+    case At::ContentEnd:
+      status = take_line(input, 2);
+      break;
+    case At::SizeLine:
+      status = take_line(input, kMaxSizeLine);
+      break;
+    case At::Trailers:
+      status = take_line(input, kMaxTrailers - (line_at_ - trailers_at_));
+      break;
+    }
+  }
+  pieces_ = nullptr;
+  consumed = size - input.size();
+  return status;
+}
+
+Status BodyDecoder::Chunked::take_content(std::string_view& input) {
+  const auto content = input.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size())));
+  ErrorCode error;
+  if (put(buffer(content), error) != content.size() || error) return Status::Bad;
+  input.remove_prefix(content.size());
+  left_ -= content.size();
+  if (left_ == 0) at_ = At::ContentEnd;
+  return Status::NeedMore;
+}
+
+// Moves a line, or as much of it as is there, into carry_.
+Status BodyDecoder::Chunked::take_line(std::string_view& input, std::size_t max_size) {
+  const auto end = input.find('\n');
+  const bool is_whole = end != std::string_view::npos;
+  const auto part = input.substr(0, is_whole ? end + 1 : end);
+  if (part.size() > max_size - (carry_.size() - line_at_)) return Status::Bad;
+  carry_ += part;
+  input.remove_prefix(part.size());
+  auto line = std::string_view(carry_).substr(line_at_);
+  if (is_whole) line.remove_suffix(1);
+  const bool has_cr = line.ends_with('\r');
+  if (has_cr) line.remove_suffix(1);
+  if (has_control(line) || (is_whole && !has_cr)) return Status::Bad;
+  return is_whole ? line_taken() : Status::NeedMore;
+}
+
+Status BodyDecoder::Chunked::line_taken() {
+  const auto line = std::string_view(carry_).substr(line_at_, carry_.size() - 2 - line_at_);
+  line_at_ = carry_.size();
+  if (at_ == At::Trailers) return trailer_taken(line);
+  if (at_ == At::ContentEnd) {
+    at_ = At::SizeLine;
+    return Status::NeedMore;
+  }
+  const auto size = line.substr(0, line.find_first_of("; \t"));
+  if (!size.empty() && size.find_first_not_of('0') == std::string_view::npos) {
+    at_ = At::Trailers;  // Beast wants the last size line together with them
+    trailers_at_ = carry_.size();
+    return Status::NeedMore;
+  }
+  ErrorCode error;
+  put(buffer(carry_), error);
+  if (error) return Status::Bad;
+  carry_.clear();
+  line_at_ = 0;
+  at_ = At::Content;
+  return Status::NeedMore;
+}
+
+Status BodyDecoder::Chunked::trailer_taken(std::string_view line) {
+  if (line.starts_with(' ') || line.starts_with('\t')) return Status::Bad;
+  if (!line.empty()) return ++trailer_fields_ > kMaxTrailerFields ? Status::Bad : Status::NeedMore;
+  ErrorCode error;
+  put(buffer(carry_), error);
+  return error || !is_done() ? Status::Bad : Status::Done;
+}
+
+BodyDecoder::BodyDecoder() = default;
+BodyDecoder::~BodyDecoder() = default;
+BodyDecoder::BodyDecoder(BodyDecoder&&) noexcept = default;
+BodyDecoder& BodyDecoder::operator=(BodyDecoder&&) noexcept = default;
+
+BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length) : framing_(framing) {
+  switch (framing) {
+  case Framing::None:
+    break;
+  case Framing::Length:
+    left_ = length;
+    if (length > 0) status_ = Status::NeedMore;
+    break;
+  case Framing::Chunked:
+    chunked_ = std::make_unique<Chunked>();
+    status_ = Status::NeedMore;
+    break;
+  case Framing::UntilClose:
+    status_ = Status::NeedMore;
+    break;
+  }
+}
+
+Status BodyDecoder::decode(std::string_view input, std::size_t& consumed, std::vector<std::string_view>& pieces) {
+  consumed = 0;
+  if (status_ != Status::NeedMore || input.empty()) return status_;
+  if (framing_ == Framing::Chunked) return status_ = chunked_->decode(input, consumed, pieces);
+  if (framing_ == Framing::Length) {
+    input = input.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size())));
+    left_ -= input.size();
+    if (left_ == 0) status_ = Status::Done;
+  }
+  consumed = input.size();
+  pieces.push_back(input);
+  return status_;
+}
+
+Status BodyDecoder::finish() {
+  if (status_ == Status::NeedMore) status_ = framing_ == Framing::UntilClose ? Status::Done : Status::Bad;
+  return status_;
+}
+
+const Fields& BodyDecoder::trailers() const {
+  static const Fields kNone;
+  return chunked_ ? chunked_->trailers : kNone;
+}
+
+}  // namespace limpet::wire

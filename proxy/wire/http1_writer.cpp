@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// See http1_writer.h. Names and values come from the parser or from limpet itself, so they hold no line ends: nothing
+// is checked or escaped here.
+#include "proxy/wire/http1_writer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <initializer_list>
+
+namespace limpet::wire {
+
+namespace {
+
+bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::any_of(names.begin(), names.end(), [&](auto other) { return equals_ignoring_case(name, other); });
+}
+
+// What a proxy or its configuration relies on; neither a Connection field nor a trailer may touch it.
+bool is_vouched_for(std::string_view name) {
+  return is_one_of(name, {"Host", "Content-Length", "Content-Type", "Authorization", "Cookie", "Set-Cookie",
+                          "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"});
+}
+
+}  // namespace
+
+bool is_hop_by_hop(std::string_view name) {
+  return is_one_of(
+      name, {"Connection", "Proxy-Connection", "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "HTTP2-Settings"});
+}
+
+bool is_nominated(const Fields& fields, std::string_view name) {
+  constexpr std::string_view kWebSocket = "Sec-WebSocket-";
+  if (is_vouched_for(name) || equals_ignoring_case(name.substr(0, kWebSocket.size()), kWebSocket)) return false;
+  return fields.has_token("Connection", name);
+}
+
+void append_request_line(std::string& out, std::string_view method, std::string_view target) {
+  out.append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
+}
+
+void append_status_line(std::string& out, unsigned status, std::string_view reason) {
+  char digits[10];
+  const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
+  out.append("HTTP/1.1 ").append(digits, end).append(" ").append(reason).append("\r\n");
+}
+
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+std::string_view reason_phrase(unsigned status) {
+  switch (status) {  // RFC 9110 §15 and the IANA registry
+  case 100:
+    return "Continue";
+  case 101:
+    return "Switching Protocols";
+  case 102:
+    return "Processing";
+  case 103:
+    return "Early Hints";
+  case 200:
+    return "OK";
+  case 201:
+    return "Created";
+  case 202:
+    return "Accepted";
+  case 203:
+    return "Non-Authoritative Information";
+  case 204:
+    return "No Content";
+  case 205:
+    return "Reset Content";
+  case 206:
+    return "Partial Content";
+  case 300:
+    return "Multiple Choices";
+  case 301:
+    return "Moved Permanently";
+  case 302:
+    return "Found";
+  case 303:
+    return "See Other";
+  case 304:
+    return "Not Modified";
+  case 307:
+    return "Temporary Redirect";
+  case 308:
+    return "Permanent Redirect";
+  case 400:
+    return "Bad Request";
+  case 401:
+    return "Unauthorized";
+  case 403:
+    return "Forbidden";
+  case 404:
+    return "Not Found";
+  case 405:
+    return "Method Not Allowed";
+  case 406:
+    return "Not Acceptable";
+  case 407:
+    return "Proxy Authentication Required";
+  case 408:
+    return "Request Timeout";
+  case 409:
+    return "Conflict";
+  case 410:
+    return "Gone";
+  case 411:
+    return "Length Required";
+  case 412:
+    return "Precondition Failed";
+  case 413:
+    return "Content Too Large";
+  case 414:
+    return "URI Too Long";
+  case 415:
+    return "Unsupported Media Type";
+  case 416:
+    return "Range Not Satisfiable";
+  case 417:
+    return "Expectation Failed";
+  case 421:
+    return "Misdirected Request";
+  case 422:
+    return "Unprocessable Content";
+  case 425:
+    return "Too Early";
+  case 426:
+    return "Upgrade Required";
+  case 428:
+    return "Precondition Required";
+  case 429:
+    return "Too Many Requests";
+  case 431:
+    return "Request Header Fields Too Large";
+  case 451:
+    return "Unavailable For Legal Reasons";
+  case 500:
+    return "Internal Server Error";
+  case 501:
+    return "Not Implemented";
+  case 502:
+    return "Bad Gateway";
+  case 503:
+    return "Service Unavailable";
+  case 504:
+    return "Gateway Timeout";
+  case 505:
+    return "HTTP Version Not Supported";
+  case 511:
+    return "Network Authentication Required";
+  }
+  return "";
+}
+
+std::size_t write_chunk_head(char* to, std::size_t size) {
+  char* end = std::to_chars(to, to + 16, size, 16).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  return static_cast<std::size_t>(end - to);
+}
+
+void append_last_chunk(std::string& out, const Fields& trailers) {
+  out += "0\r\n";
+  for (std::size_t i = 0; i < trailers.size(); ++i) {
+    const auto [name, value] = trailers[i];
+    const bool is_misplaced = is_hop_by_hop(name) || is_vouched_for(name) ||
+                              is_one_of(name, {"Trailer", "Content-Encoding", "Content-Range", "Proxy-Authorization"});
+    if (!is_misplaced) append_field(out, name, value);
+  }
+  append_end(out);
+}
+
+}  // namespace limpet::wire

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 messages out: appends to a string. The caller decides what is forwarded; this file knows what must not be
+// (RFC 9110 §7.6.1) and how bytes are laid out (RFC 9112 §2, §7.1).
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "proxy/wire/http1.h"
+
+namespace limpet::wire {
+
+// Fields that concern one connection only and are never forwarded: Connection, Proxy-Connection, Keep-Alive, TE,
+// Transfer-Encoding, Upgrade, HTTP2-Settings. Trailer is kept. Content-Length is not among them, but the caller sets
+// framing itself.
+bool is_hop_by_hop(std::string_view name);
+
+// True if a Connection field of `fields` names `name`. Never true for names that a peer may not remove this way: Host,
+// Content-Length, Content-Type, Authorization, Cookie, Set-Cookie, X-Forwarded-For, X-Forwarded-Proto,
+// X-Forwarded-Host, Forwarded, Sec-WebSocket-*.
+bool is_nominated(const Fields& fields, std::string_view name);
+
+void append_request_line(std::string& out, std::string_view method, std::string_view target);  // always HTTP/1.1
+void append_status_line(std::string& out, unsigned status, std::string_view reason);           // always HTTP/1.1
+void append_field(std::string& out, std::string_view name, std::string_view value);
+inline void append_end(std::string& out) {
+  out += "\r\n";
+}
+
+// The standard reason phrase; "" for an unknown status.
+std::string_view reason_phrase(unsigned status);
+
+// "1f4\r\n" into `to`, which has room for 20 bytes; returns the length. A chunk is this, the bytes, CRLF.
+std::size_t write_chunk_head(char* to, std::size_t size);
+inline constexpr std::string_view kChunkEnd = "\r\n";
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+// "0\r\n", trailer fields, "\r\n". Left out are trailers that concern one connection, framing, routing, authentication
+// or the form of the content, and those by which a proxy vouches for a client (RFC 9110 §6.5.1).
+void append_last_chunk(std::string& out, const Fields& trailers);
+
+}  // namespace limpet::wire

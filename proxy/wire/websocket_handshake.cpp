@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gate is narrow on purpose: whatever is not surely a WebSocket handshake is relayed as plain HTTP, so that no
+// request can make a tunnel of a connection whose other end does not take it for one.
+#include "proxy/wire/websocket_handshake.h"
+
+#include <optional>
+
+#include "proxy/base/crypto.h"
+
+namespace limpet::wire {
+
+namespace {
+
+constexpr std::string_view kGuid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+constexpr std::size_t kKeySize = 24;
+constexpr std::size_t kNonceSize = 16;
+
+// The field's value where there is exactly one such field.
+std::optional<std::string_view> only(const Fields& fields, std::string_view name) {
+  return fields.count(name) == 1 ? fields.find(name) : std::nullopt;
+}
+
+bool upgrades_to_websocket(const Fields& fields) {
+  const auto upgrade = only(fields, "Upgrade");
+  return upgrade && equals_ignoring_case(*upgrade, "websocket") && fields.has_token("Connection", "upgrade");
+}
+
+bool is_valid_key(std::string_view key) {
+  if (key.size() != kKeySize) return false;
+  const auto nonce = base64_decode(key);
+  return nonce && nonce->size() == kNonceSize;
+}
+
+}  // namespace
+
+UpgradeAsk upgrade_ask(const RequestHead& head) {
+  if (head.method != "GET" || !head.http11 || !upgrades_to_websocket(head.fields)) return UpgradeAsk::None;
+
+  const bool has_body = head.framing != Framing::None && !(head.framing == Framing::Length && head.length == 0);
+  if (has_body || head.fields.count("Sec-WebSocket-Version") > 1) return UpgradeAsk::Malformed;
+  if (head.fields.find("Sec-WebSocket-Version") != "13") return UpgradeAsk::BadVersion;
+
+  const auto key = only(head.fields, "Sec-WebSocket-Key");
+  return key && is_valid_key(*key) ? UpgradeAsk::WebSocket : UpgradeAsk::Malformed;
+}
+
+std::string accept_key(std::string_view key) {
+  std::string text(key);
+  text += kGuid;
+  return base64_encode(sha1(text));
+}
+
+bool opens_websocket(const ResponseHead& answer, std::string_view key) {
+  if (answer.status != 101 || !upgrades_to_websocket(answer.fields)) return false;
+  return only(answer.fields, "Sec-WebSocket-Accept") == accept_key(key);
+}
+
+}  // namespace limpet::wire

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one place that gives each unit test program its main(): Boost.Test wants the module defined in exactly one file.
+#define BOOST_TEST_MODULE limpet
+#include <boost/test/unit_test.hpp>

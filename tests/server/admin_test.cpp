@@ -1,0 +1,672 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin API as its callers meet it: every call and every refusal, by raw bytes over the unix socket and TCP.
+#include "proxy/server/admin.h"
+
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "proxy/server/admin_guard.h"
+#include "proxy/server/admin_json.h"
+#include "proxy/server/admin_socket.h"
+#include "proxy/server/session_filter.h"
+#include "tests/server/admin_fixture.h"
+
+namespace limpet::server {
+
+namespace {
+
+const std::string kJson = "Content-Type: application/json\r\n";
+
+bool exists(const std::string& path) {
+  struct stat found {};
+  return ::lstat(path.c_str(), &found) == 0;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(admin_calls)
+
+BOOST_AUTO_TEST_CASE(healthz_is_200_and_readyz_follows_accepting) {
+  RunningAdmin server;
+  BOOST_TEST(server.over_unix("GET", "/healthz").status == 200);
+  BOOST_TEST(server.over_unix("GET", "/readyz").status == 200);
+  server.control.locked([&] { return server.control.is_accepting = false; });
+  BOOST_TEST(server.over_unix("GET", "/readyz").status == 503);
+  BOOST_TEST(server.over_unix("GET", "/healthz").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(metrics_are_prometheus_text) {
+  RunningAdmin server;
+  const auto answer = server.over_unix("GET", "/metrics");
+  BOOST_TEST(answer.status == 200);
+  BOOST_TEST(answer.has_field("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+  BOOST_TEST(answer.body == "# TYPE limpet_sessions gauge\n");
+}
+
+BOOST_AUTO_TEST_CASE(status_has_the_documented_members) {
+  RunningAdmin server;
+  const auto answer = server.over_unix("GET", "/v1/status");
+  BOOST_TEST(answer.status == 200);
+  BOOST_TEST(answer.has_field("Content-Type: application/json"));
+  BOOST_TEST(answer.body.starts_with(R"({"version":"9.8.7","uptime_s":3725.25,"pid":4242,"workers":2,"state":"running",)"
+                                     R"("sessions":{"sse":1,"websocket":3},"pools":[{"name":"chat")"));
+}
+
+BOOST_AUTO_TEST_CASE(pools_have_the_documented_shape) {
+  RunningAdmin server;
+  server.control.locked([&] {
+    auto& backend = server.control.now.pools[0].backends[0];
+    backend.state = "draining";
+    backend.drain = DrainStatus{10, 4, 6, 0, 30, 60, 3, 2, true, {{"nat", 2}}};
+    return 0;
+  });
+  const auto one = server.over_unix("GET", "/v1/pools/chat");
+  BOOST_TEST(one.status == 200);
+  BOOST_TEST(one.body ==
+             R"({"name":"chat","algorithm":"ring","digest":"0123456789abcdef","misplaced_keys":2,"backends":[)"
+             R"({"name":"chat-1","address":"127.0.0.1:9001","state":"draining","health":"up","weight":1,"share":0.5,)"
+             R"("keys":3,"sessions":{"sse":1,"websocket":3},"drain":{"total":10,"remaining":4,"moved":6,"cut":0,)"
+             R"("over_s":30.0,"deadline_s":60.0,"elapsed_s":3.0,"eta_s":2.0,"paused":true,)"
+             R"("heavy":[{"key":"nat","sessions":2}]}},)"
+             R"({"name":"shared","address":"127.0.0.1:9002","state":"ready","health":"down","weight":1,"share":0.5,)"
+             R"("keys":0,"sessions":{},"drain":null}]})");
+  const auto all = server.over_unix("GET", "/v1/pools");
+  BOOST_TEST(all.body.starts_with(R"({"pools":[{"name":"chat",)"));
+  BOOST_TEST(all.body.find(one.body) != std::string::npos);
+  BOOST_TEST(server.over_unix("GET", "/v1/pools/nope").status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(drain_takes_every_member_and_answers_202_with_the_drain) {
+  RunningAdmin server;
+  server.control.locked([&] {
+    server.control.plan_to_give = {4, 3, 30, {{"shared", 4}}, {{"shared", 4}}, {}};
+    server.control.on_drain = [](Status& now, const std::string&, const std::string&) {
+      now.pools[0].backends[0].drain = DrainStatus{4, 4, 0, 0, 10, 20, 0, 10, false, {}};
+    };
+    return 0;
+  });
+  const auto answer = server.over_unix(
+      "POST", "/v1/pools/chat/backends/chat-1/drain",
+      R"({"over":"10s","deadline":"20s","soft":true,"whole_keys":true,"force":true,"dry_run":false})");
+  BOOST_TEST(answer.status == 202);
+  BOOST_TEST(answer.body.starts_with(R"({"total":4,"remaining":4,"moved":0,"cut":0,"over_s":10.0,"deadline_s":20.0,)"));
+  server.control.locked([&] {
+    const auto& order = server.control.order_given;
+    BOOST_TEST(server.control.drained == "chat/chat-1");
+    BOOST_TEST(order.over.count() == 10000);
+    BOOST_TEST(order.deadline.count() == 20000);
+    BOOST_TEST((order.soft && order.whole_keys && order.force && !order.dry_run));
+    return 0;
+  });
+}
+
+BOOST_AUTO_TEST_CASE(drain_without_body_has_the_defaults) {
+  RunningAdmin server;
+  BOOST_TEST(server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain").status == 202);
+  server.control.locked([&] {
+    const auto& order = server.control.order_given;
+    BOOST_TEST(order.over.count() == 30000);
+    BOOST_TEST(order.deadline.count() == 60000);
+    BOOST_TEST(!(order.soft || order.whole_keys || order.force || order.dry_run));
+    return 0;
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_long_drain_without_deadline_is_not_cut_before_it_has_ended) {
+  RunningAdmin server;
+  BOOST_TEST(server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain", R"({"over":"5m"})").status == 202);
+  BOOST_TEST(server.control.locked([&] { return server.control.order_given.deadline.count(); }) == 330000);
+}
+
+BOOST_AUTO_TEST_CASE(dry_run_answers_the_plan_as_a_drain) {
+  RunningAdmin server;
+  server.control.locked([&] {
+    server.control.plan_to_give = {4, 3, 30, {{"shared", 4}}, {{"shared", 5}}, {{"nat", 2}}};
+    return 0;
+  });
+  const auto answer = server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain", R"({"dry_run":true})");
+  BOOST_TEST(answer.status == 202);
+  BOOST_TEST(answer.body ==
+             R"({"total":4,"remaining":4,"moved":0,"cut":0,"over_s":30.0,"deadline_s":60.0,"elapsed_s":0.0,)"
+             R"("eta_s":30.0,"paused":false,"heavy":[{"key":"nat","sessions":2}],"dry_run":true,"sessions":4,"keys":3,)"
+             R"("takes_s":30.0,"goes_to":{"shared":4},"load_after":{"shared":5}})");
+  BOOST_TEST(server.control.locked([&] { return server.control.order_given.dry_run; }));
+}
+
+BOOST_AUTO_TEST_CASE(drain_actions_reach_the_control) {
+  RunningAdmin server;
+  const std::pair<const char*, DrainAction> actions[] = {
+      {"pause", DrainAction::Pause}, {"resume", DrainAction::Resume}, {"hurry", DrainAction::Hurry}};
+  for (const auto& [name, action] : actions) {
+    const auto body = std::string(R"({"action":")") + name + "\"}";
+    BOOST_TEST(server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain", body).status == 202);
+    BOOST_TEST(server.control.locked([&, wanted = action] { return server.control.action_given == wanted; }));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(refusals_keep_their_status_and_text) {
+  RunningAdmin server;
+  server.control.locked([&] {
+    server.control.refusal = Refusal{409, "the last \"available\" backend"};
+    return 0;
+  });
+  for (const char* call : {"drain", "ready"}) {
+    const auto answer = server.over_unix("POST", std::string("/v1/pools/chat/backends/chat-1/") + call);
+    BOOST_TEST(answer.status == 409);
+    BOOST_TEST(answer.body == R"({"error":"the last \"available\" backend"})");
+  }
+  const auto action = server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain", R"({"action":"pause"})");
+  BOOST_TEST(action.status == 409);
+}
+
+BOOST_AUTO_TEST_CASE(ready_answers_the_backend) {
+  RunningAdmin server;
+  const auto answer = server.over_unix("POST", "/v1/pools/api/backends/shared/ready", "{}");
+  BOOST_TEST(answer.status == 200);
+  BOOST_TEST(answer.body.starts_with(R"({"name":"shared","address":"127.0.0.1:9003",)"));
+  BOOST_TEST(server.control.locked([&] { return server.control.readied; }) == std::vector<std::string>{"api/shared"},
+             boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(names_in_paths_are_percent_decoded) {
+  RunningAdmin server;
+  server.over_unix("POST", "/v1/pools/a%2Fb/backends/unix%3A%2Ftmp%2Fx/ready");
+  BOOST_TEST(server.control.locked([&] { return server.control.readied.at(0); }) == "a/b/unix:/tmp/x");
+}
+
+BOOST_AUTO_TEST_CASE(where_answers_key_backend_reason_ranking_and_sessions) {
+  RunningAdmin server;
+  const auto answer = server.over_unix("GET", "/v1/pools/chat/where?key=a%20b");
+  BOOST_TEST(answer.status == 200);
+  BOOST_TEST(answer.body.starts_with(
+      R"({"key":"a b","backend":"chat-1","reason":"hash","ranking":["chat-1","shared"],"sessions":[{"id":"0.7.1")"));
+  BOOST_TEST(server.over_unix("GET", "/v1/pools/chat/where").status == 400);
+  BOOST_TEST(server.over_unix("GET", "/v1/pools/nope/where?key=a").status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(sessions_are_filtered_and_bytes_that_are_no_utf8_do_no_harm) {
+  RunningAdmin server;
+  const auto answer = server.over_unix(
+      "GET", "/v1/sessions?pool=chat&backend=chat-1&protocol=websocket&key=a%26b&min_age=5m&min_idle=30s&limit=7");
+  BOOST_TEST(answer.status == 200);
+  BOOST_TEST(answer.body.starts_with(R"({"sessions":[{"id":"0.7.1","protocol":"websocket","pool":"chat",)"));
+  BOOST_TEST(answer.body.find("al\\u001b[31mice\xEF\xBF\xBD") != std::string::npos);
+  server.control.locked([&] {
+    const auto& filter = server.control.filter_given;
+    BOOST_TEST(filter.pool == "chat");
+    BOOST_TEST(filter.backend == "chat-1");
+    BOOST_TEST(filter.protocol == "websocket");
+    BOOST_TEST(filter.key == "a&b");
+    BOOST_TEST(filter.min_age.count() == 300000);
+    BOOST_TEST(filter.min_idle.count() == 30000);
+    BOOST_TEST(filter.limit == 7U);
+    return 0;
+  });
+  BOOST_TEST(server.over_unix("GET", "/v1/sessions?pool=&backend=&protocol=&key=&min_age=&min_idle=&limit=").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(close_takes_the_filter_as_body) {
+  RunningAdmin server;
+  const auto answer = server.over_unix("POST", "/v1/close", R"({"pool":"chat","min_idle":"1h"})");
+  BOOST_TEST(answer.status == 200);
+  BOOST_TEST(answer.body == R"({"closing":3})");
+  server.control.locked([&] {
+    BOOST_TEST(server.control.filter_given.pool == "chat");
+    BOOST_TEST(server.control.filter_given.min_idle.count() == 3600000);
+    return 0;
+  });
+}
+
+BOOST_AUTO_TEST_CASE(stop_is_202) {
+  RunningAdmin server;
+  BOOST_TEST(!server.control.is_stopped);
+  const auto answer = server.over_unix("POST", "/v1/stop");
+  BOOST_TEST(answer.status == 202);
+  BOOST_TEST(server.control.locked([&] { return server.control.is_stopped; }));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_due_is_501) {
+  RunningAdmin server;
+  for (const char* call : {"/v1/pools/chat/rebalance", "/v1/reload", "/v1/upgrade"}) {
+    const auto answer = server.over_unix("POST", call);
+    BOOST_TEST(answer.status == 501);
+    BOOST_TEST(answer.body.find("not available in this version") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_dashboard_is_one_page_with_a_fresh_nonce) {
+  RunningAdmin server;
+  const auto first = server.over_unix("GET", "/");
+  BOOST_TEST(first.status == 200);
+  BOOST_TEST(first.has_field("Content-Type: text/html; charset=utf-8"));
+  const auto at = first.head.find("script-src 'nonce-");
+  BOOST_REQUIRE(at != std::string::npos);
+  const auto nonce = first.head.substr(at + 18, first.head.find('\'', at + 18) - at - 18);
+  BOOST_TEST(nonce.size() >= 16U);
+  BOOST_TEST(first.body.find("<script nonce=\"" + nonce + "\">") != std::string::npos);
+  BOOST_TEST(first.body.find("<style nonce=\"" + nonce + "\">") != std::string::npos);
+  BOOST_TEST(first.body.find("innerHTML") == std::string::npos);
+  BOOST_TEST(first.body.find("https://") == std::string::npos);
+  BOOST_TEST(server.over_unix("GET", "/").head.find(nonce) == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(head_is_get_without_the_body) {
+  RunningAdmin server;
+  const auto got = server.over_unix("GET", "/v1/status");
+  const auto head = server.over_unix("HEAD", "/v1/status");
+  BOOST_TEST(head.status == 200);
+  BOOST_TEST(head.body.empty());
+  BOOST_TEST(head.has_field("Content-Length: " + std::to_string(got.body.size())));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(admin_refusals)
+
+BOOST_AUTO_TEST_CASE(a_wrong_method_is_405_with_allow) {
+  RunningAdmin server;
+  for (const char* path : {"/", "/healthz", "/v1/status", "/v1/pools/chat/where", "/v1/events"}) {
+    for (const char* method : {"POST", "DELETE", "PUT", "PATCH", "OPTIONS"}) {
+      const auto answer = server.over_unix(method, path);
+      BOOST_TEST(answer.status == 405, method << ' ' << path);
+      BOOST_TEST(answer.has_field("Allow: GET, HEAD"));
+    }
+  }
+  for (const char* path : {"/v1/stop", "/v1/close", "/v1/pools/chat/backends/chat-1/drain", "/v1/reload"}) {
+    const auto answer = server.over_unix("GET", path);
+    BOOST_TEST(answer.status == 405, path);
+    BOOST_TEST(answer.has_field("Allow: POST"));
+  }
+  BOOST_TEST(!server.control.locked([&] { return server.control.is_stopped; }));
+}
+
+BOOST_AUTO_TEST_CASE(an_unknown_path_is_404) {
+  RunningAdmin server;
+  for (const char* path : {"/v2/status", "/v1", "/v1/pools/", "/v1/pools//where?key=a", "/v1/status/", "/v1/pools/a/b",
+                           "/v1/pools/chat/backends/chat-1", "/index.html", "//"}) {
+    const auto answer = server.over_unix("GET", path);
+    BOOST_TEST(answer.status == 404, path);
+    BOOST_TEST(answer.body.starts_with("{\"error\":\""), path);
+  }
+}
+
+const std::vector<std::pair<std::string, std::string>> kBadDrains = {
+    {R"({"over":30})", "over must be a duration"},
+    {R"({"over":"soon"})", "over must be a duration"},
+    {R"({"deadline":null})", "deadline must be a duration"},
+    {R"({"soft":"yes"})", "soft must be true or false"},
+    {R"({"dry-run":true})", "unknown 'dry-run'"},
+    {R"({"action":"stop"})", "action must be"},
+    {R"({"action":"pause","over":"1s"})", "action stands alone"},
+    {R"(["over"])", "must be a JSON object, not array"},
+    {R"({"over":"1s")", "not valid JSON"},
+    {R"({} {})", "not valid JSON"},
+};
+
+BOOST_AUTO_TEST_CASE(a_bad_drain_body_is_400_and_says_why) {
+  RunningAdmin server;
+  for (const auto& [body, why] : kBadDrains) {
+    const auto answer = server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain", body);
+    BOOST_TEST(answer.status == 400, body);
+    BOOST_TEST(parse_error(answer.body).find(why) != std::string::npos, body << " gave " << answer.body);
+  }
+  BOOST_TEST(server.control.locked([&] { return server.control.drained; }) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_bad_filter_is_400_and_closes_nothing) {
+  RunningAdmin server;
+  for (const char* query : {"pol=chat", "min_age=old", "limit=0", "limit=-1", "limit=1x", "protocol=gopher",
+                            "key=a&key=b", "limit=99999999999999999999999"}) {
+    BOOST_TEST(server.over_unix("GET", std::string("/v1/sessions?") + query).status == 400, query);
+  }
+  server.control.locked([&] {
+    server.control.filter_given.pool = "untouched";
+    return 0;
+  });
+  for (const char* body : {R"({"pol":"chat"})", R"({"key":7})", R"({"min_age":"old"})", R"({"limit":1})",
+                           R"({"pool":""})", R"({"protocol":"gopher"})", "all"}) {
+    BOOST_TEST(server.over_unix("POST", "/v1/close", body).status == 400, body);
+  }
+  BOOST_TEST(server.control.locked([&] { return server.control.filter_given.pool; }) == "untouched");
+}
+
+BOOST_AUTO_TEST_CASE(calls_without_members_take_none) {
+  RunningAdmin server;
+  BOOST_TEST(server.over_unix("POST", "/v1/stop", R"({"now":true})").status == 400);
+  BOOST_TEST(server.over_unix("POST", "/v1/pools/chat/backends/chat-1/ready", "[]").status == 400);
+  BOOST_TEST(!server.control.locked([&] { return server.control.is_stopped; }));
+}
+
+BOOST_AUTO_TEST_CASE(heads_and_bodies_are_bounded) {
+  RunningAdmin server;
+  const std::string huge(200 * 1024, 'x');
+  const auto body = server.over_unix("POST", "/v1/close", huge);
+  BOOST_TEST((body.status == 413 || body.status == 0));  // 0: it closed while we were still sending
+  const auto head = RunningAdmin::exchange(server.unix_address, "GET", "/healthz", "X: " + huge + "\r\n", "");
+  BOOST_TEST(head.status != 200);
+  BOOST_TEST(server.over_unix("GET", "/healthz").status == 200);
+}
+
+// What a browser may send across sites is a POST with any text as body: it must never be taken for a request.
+BOOST_AUTO_TEST_CASE(bytes_after_a_refused_request_are_no_request) {
+  RunningAdmin server;
+  const std::string smuggled = "POST /v1/stop HTTP/1.1\r\nHost: " + server.tcp_address + "\r\n" + kJson +
+                               "Content-Length: 2\r\n\r\n{}";
+  const std::string host = "Host: " + server.tcp_address + "\r\n";
+  const std::string starts[] = {
+      "POST /v1/stop HTTP/1.1\r\n" + host + "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
+      "POST /v1/stop HTTP/1.1\r\n" + host + "Content-Type: text/plain\r\nContent-Length: 9000000\r\n\r\n",
+      "POST /v1/stop HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+      "GET /v1/status HTTP/1.1\r\n" + host + "Content-Length: 5\r\n\r\n",
+      "BREW /v1/stop HTTP/1.1\r\n" + host + "\r\n",
+      "POST /v1/stop HTTP/1.1\r\nno colon\r\n\r\n",
+  };
+  for (const auto& start : starts) {
+    RawClient client(server.tcp_address);
+    client.sends(start + smuggled + smuggled);
+    client.receives_all();
+    server.loop.run([] {});
+    BOOST_TEST(!server.control.locked([&] { return server.control.is_stopped; }), start);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(admin_over_tcp)
+
+BOOST_AUTO_TEST_CASE(a_post_needs_json_content_type) {
+  RunningAdmin server;
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop").status == 415);
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop", "Content-Type: text/plain\r\n").status == 415);
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson + kJson).status == 415);
+  BOOST_TEST(!server.control.locked([&] { return server.control.is_stopped; }));
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop", "Content-Type: Application/JSON ; charset=utf-8\r\n").status == 202);
+}
+
+BOOST_AUTO_TEST_CASE(a_foreign_host_is_403_but_for_the_probes) {
+  RunningAdmin server;
+  const std::string port = server.tcp_address.substr(server.tcp_address.rfind(':'));
+  for (const std::string host : {"evil.example" + port, std::string("127.0.0.1"), std::string("127.0.0.1:1"),
+                                 "localhost.evil.example" + port, "127.0.0.2" + port, "user@localhost" + port,
+                                 "localhost" + port + "\r\nHost: localhost" + port}) {
+    BOOST_TEST(server.over_tcp("GET", "/v1/status", "Host: " + host + "\r\n").status == 403, host);
+    BOOST_TEST(server.over_tcp("POST", "/v1/stop", "Host: " + host + "\r\n" + kJson).status == 403, host);
+    BOOST_TEST(server.over_tcp("GET", "/healthz", "Host: " + host + "\r\n").status == 200, host);
+  }
+  BOOST_TEST(server.over_tcp("GET", "/v1/status", "Host: localhost" + port + "\r\n").status == 200);
+  BOOST_TEST(server.over_tcp("GET", "/v1/status", "Host: LOCALHOST" + port + "\r\n").status == 200);
+  BOOST_TEST(!server.control.locked([&] { return server.control.is_stopped; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_foreign_origin_is_403) {
+  RunningAdmin server;
+  const std::string port = server.tcp_address.substr(server.tcp_address.rfind(':'));
+  const std::string own = "Origin: http://" + server.tcp_address + "\r\n";
+  for (const std::string origin : {std::string("null"), std::string("http://evil.example"), "https://localhost" + port,
+                                   std::string("http://localhost"), "http://localhost" + port + ".evil.example"}) {
+    BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson + "Origin: " + origin + "\r\n").status == 403, origin);
+  }
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson + own + own).status == 403);
+  BOOST_TEST(!server.control.locked([&] { return server.control.is_stopped; }));
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson + own).status == 202);
+}
+
+BOOST_AUTO_TEST_CASE(the_token_guards_all_but_the_probes) {
+  RunningAdmin server("s3cret");
+  for (const char* path : {"/v1/status", "/metrics", "/v1/events", "/", "/nothing"}) {
+    for (const char* field : {"", "Authorization: Bearer wrong\r\n", "Authorization: Bearer s3cret2\r\n",
+                              "Authorization: Basic s3cret\r\n", "Authorization: Bearer \r\n",
+                              "Authorization: Bearer s3cret\r\nAuthorization: Bearer s3cret\r\n"}) {
+      const auto answer = server.over_tcp("GET", path, field);
+      BOOST_TEST(answer.status == 401, path << ' ' << field);
+      BOOST_TEST(answer.has_field("WWW-Authenticate: Bearer realm=\"limpet\""));
+    }
+  }
+  BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson).status == 401);
+  BOOST_TEST(server.over_tcp("GET", "/healthz").status == 200);
+  BOOST_TEST(server.over_tcp("GET", "/readyz").status == 200);
+  BOOST_TEST(server.over_tcp("GET", "/metrics", "Authorization: Bearer s3cret\r\n").status == 200);
+  BOOST_TEST(server.over_tcp("GET", "/nothing", "authorization: bearer s3cret\r\n").status == 404);
+  BOOST_TEST(server.over_unix("GET", "/v1/status").status == 200);  // its file's mode guards it
+}
+
+BOOST_AUTO_TEST_CASE(the_refused_dashboard_is_the_page_that_asks_for_the_token) {
+  RunningAdmin server("s3cret");
+  const auto answer = server.over_tcp("GET", "/");
+  BOOST_TEST(answer.status == 401);
+  BOOST_TEST(answer.has_field("Content-Type: text/html; charset=utf-8"));
+  BOOST_TEST(answer.body.find("id=\"token\"") != std::string::npos);
+  BOOST_TEST(answer.body.find("9.8.7") == std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(public_metrics_need_no_token_but_a_host) {
+  RunningAdmin server("s3cret", true);
+  BOOST_TEST(server.over_tcp("GET", "/metrics").status == 200);
+  BOOST_TEST(server.over_tcp("GET", "/metrics", "Host: evil.example\r\n").status == 403);
+  BOOST_TEST(server.over_tcp("GET", "/v1/status").status == 401);
+}
+
+BOOST_AUTO_TEST_CASE(the_configured_name_and_the_address_reached_are_hosts_of_ours) {
+  const AdminGuard guard("Admin.internal:9901", 9901, "", false);
+  Caller caller;
+  caller.path = "/v1/status";
+  caller.local_ip = *net::IpAddress::parse("fd00::5");
+  for (const char* host : {"admin.internal:9901", "ADMIN.INTERNAL:9901", "[fd00::5]:9901", "localhost:9901"}) {
+    caller.host = host;
+    BOOST_TEST(!guard.check(caller), host);
+  }
+  for (const char* host : {"admin.internal", "[fd00::6]:9901", "10.0.0.1:9901", ":9901", "", "[fd00::5]"}) {
+    caller.host = host;
+    BOOST_TEST(guard.check(caller).has_value(), host);
+  }
+  caller.host = std::nullopt;
+  BOOST_TEST(guard.check(caller).has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(admin_streams)
+
+BOOST_AUTO_TEST_CASE(events_send_the_status_at_once_and_each_second) {
+  RunningAdmin server;
+  RawClient client(server.unix_address);
+  client.sends("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+  BOOST_TEST(client.receives("event: status\ndata: {\"version\":\"9.8.7\""));
+  BOOST_TEST(client.received().find("Content-Type: text/event-stream") != std::string::npos);
+  server.control.locked([&] { return server.control.now.version = "next"; });
+  BOOST_TEST(client.receives("event: status\ndata: {\"version\":\"next\""));
+}
+
+BOOST_AUTO_TEST_CASE(publish_sends_a_status_now) {
+  RunningAdmin server;
+  server.loop.run([&] { server.admin->publish(); });
+  BOOST_TEST(server.control.locked([&] { return server.control.status_calls; }) == 0);
+  RawClient client(server.unix_address);
+  client.sends("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+  BOOST_TEST(client.receives("9.8.7"));
+  server.control.locked([&] { return server.control.now.version = "published"; });
+  server.loop.run([&] { server.admin->publish(); });
+  BOOST_TEST(client.receives("published"));
+}
+
+BOOST_AUTO_TEST_CASE(nobody_is_asked_once_the_last_listener_has_vanished) {
+  RunningAdmin server;
+  for (int i = 0; i < 20; ++i) {
+    RawClient client(server.tcp_address);
+    client.sends("GET /v1/events HTTP/1.1\r\nHost: " + server.tcp_address + "\r\n\r\n");
+    BOOST_TEST(client.receives("9.8.7"));
+  }
+  // The loop sees the last one go; from then on publishing asks nobody.
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  int before = 0;
+  int after = -1;
+  while (before != after && std::chrono::steady_clock::now() < deadline) {
+    before = server.control.locked([&] { return server.control.status_calls; });
+    server.loop.run([&] { server.admin->publish(); });
+    after = server.control.locked([&] { return server.control.status_calls; });
+  }
+  BOOST_TEST(before == after);
+}
+
+BOOST_AUTO_TEST_CASE(an_admin_that_goes_closes_its_streams) {
+  auto server = std::make_unique<RunningAdmin>();
+  RawClient client(server->unix_address);
+  client.sends("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n");
+  BOOST_TEST(client.receives("9.8.7"));
+  server.reset();
+  client.receives_all();  // which ends
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_comes_after_its_client_or_the_admin_has_gone_is_dropped) {
+  RunningAdmin server;
+  server.control.locked([&] { return server.control.holds_answers = true; });
+  const auto ask = [&] {
+    auto client = std::make_unique<RawClient>(server.unix_address);
+    client->sends("GET /v1/sessions HTTP/1.1\r\nHost: x\r\n\r\n");
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!server.control.locked([&] { return static_cast<bool>(server.control.held); })) {
+      BOOST_REQUIRE(std::chrono::steady_clock::now() < deadline);
+      std::this_thread::yield();
+    }
+    return client;
+  };
+  ask();
+  server.loop.run([&] { std::exchange(server.control.held, nullptr)({example_session()}); });
+  BOOST_TEST(server.over_unix("GET", "/healthz").status == 200);
+
+  const auto client = ask();
+  server.loop.run([&] {
+    server.admin.reset();
+    std::exchange(server.control.held, nullptr)({example_session()});
+  });
+  BOOST_TEST(client->receives_all() == "");
+}
+
+BOOST_AUTO_TEST_CASE(late_answers_arrive) {
+  RunningAdmin server;
+  server.control.locked([&] { return server.control.holds_answers = true; });
+  RawClient client(server.unix_address);
+  client.sends("GET /v1/sessions HTTP/1.1\r\nHost: x\r\n\r\n");
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  bool answered = false;
+  while (!answered && std::chrono::steady_clock::now() < deadline) {
+    server.loop.run([&] {
+      if (!server.control.held) return;
+      std::exchange(server.control.held, nullptr)({example_session()});
+      answered = true;
+    });
+  }
+  BOOST_TEST(answer_from(client.receives_all()).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(connections_are_bounded_and_room_is_used_again) {
+  RunningAdmin server;
+  std::vector<std::unique_ptr<RawClient>> idle;
+  for (int i = 0; i < 105; ++i) idle.push_back(std::make_unique<RawClient>(server.tcp_address));
+  BOOST_TEST(server.over_unix("GET", "/healthz").status == 200);  // the operator is not locked out
+  RawClient waiting(server.tcp_address);
+  waiting.sends("GET /healthz HTTP/1.1\r\n\r\n");
+  server.loop.run([] {});
+  BOOST_TEST(waiting.received() == "");
+  idle.clear();
+  BOOST_TEST(answer_from(waiting.receives_all()).status == 200);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(admin_sockets)
+
+BOOST_AUTO_TEST_CASE(the_socket_file_has_its_mode_and_goes_with_the_admin) {
+  std::string path;
+  ScratchDirectory directory;
+  {
+    const auto mask = ::umask(0077);
+    auto listener = UnixListener::open(directory.path() + "/a/b/admin.sock");
+    ::umask(mask);
+    BOOST_REQUIRE(listener.ok());
+    path = directory.path() + "/a/b/admin.sock";
+    struct stat found {};
+    BOOST_REQUIRE_EQUAL(::lstat(path.c_str(), &found), 0);
+    BOOST_TEST(S_ISSOCK(found.st_mode));
+    BOOST_TEST((found.st_mode & 0777) == 0660U);
+  }
+  BOOST_TEST(!exists(path));
+}
+
+BOOST_AUTO_TEST_CASE(a_stale_socket_is_replaced_and_a_live_one_is_not) {
+  ScratchDirectory directory;
+  const std::string path = directory.path() + "/admin.sock";
+  {
+    auto address = net::Address::parse("unix:" + path);
+    const Fd stale(::socket(AF_UNIX, SOCK_STREAM, 0));
+    BOOST_REQUIRE_EQUAL(::bind(stale.value(), address->raw(), address->raw_size()), 0);
+  }
+  BOOST_REQUIRE(exists(path));
+  auto first = UnixListener::open(path);
+  BOOST_REQUIRE(first.ok());
+  const auto second = UnixListener::open(path);
+  BOOST_REQUIRE(!second.ok());
+  BOOST_TEST(second.error().what.find("in use") != std::string::npos);
+  BOOST_TEST(exists(path));
+}
+
+BOOST_AUTO_TEST_CASE(another_ones_file_is_left_alone) {
+  ScratchDirectory directory;
+  const std::string path = directory.path() + "/admin.sock";
+  std::ofstream(path) << "precious";
+  const auto refused = UnixListener::open(path);
+  BOOST_REQUIRE(!refused.ok());
+  BOOST_TEST(refused.error().what.find("not a socket") != std::string::npos);
+  std::filesystem::remove(path);
+  {
+    auto listener = UnixListener::open(path);
+    BOOST_REQUIRE(listener.ok());
+    std::filesystem::remove(path);
+    std::ofstream(path) << "of the next process";
+  }
+  BOOST_TEST(exists(path));
+}
+
+BOOST_AUTO_TEST_CASE(an_address_that_is_not_loopback_needs_a_token) {
+  RunningLoop loop;
+  ScriptedControl control;
+  session::AdminSettings settings;
+  settings.socket = "";
+  settings.address = "0.0.0.0:0";
+  std::optional<std::string> problem, with_token;
+  std::uint16_t port = 0;
+  loop.run([&] {
+    Admin admin(loop.base(), control, settings);
+    problem = admin.start();
+    settings.token = "s3cret";
+    Admin guarded(loop.base(), control, settings);
+    with_token = guarded.start();
+    port = guarded.port();
+  });
+  BOOST_REQUIRE(problem);
+  BOOST_TEST(problem->find("token_file") != std::string::npos);
+  BOOST_TEST(!with_token);
+  BOOST_TEST(port != 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_start_that_fails_leaves_nothing_open) {
+  RunningAdmin server;
+  ScratchDirectory directory;
+  session::AdminSettings settings;
+  settings.socket = directory.path() + "/admin.sock";
+  settings.address = server.tcp_address;
+  std::optional<std::string> problem;
+  server.loop.run([&] {
+    Admin admin(server.loop.base(), server.control, settings);
+    problem = admin.start();
+    BOOST_TEST(!exists(settings.socket));
+  });
+  BOOST_REQUIRE(problem);
+  BOOST_TEST(problem->find("cannot bind") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace limpet::server

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bodies: each is decoded whole, byte by byte, and cut in two at every place, and the outcome must be the same; content
+// must be views into the input. What is no chunked body is refused the same way.
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxy/wire/http1.h"
+
+using namespace std::string_view_literals;
+
+namespace limpet::wire {
+
+namespace {
+
+struct Outcome {
+  Status status = Status::NeedMore;
+  std::string content;
+  std::size_t consumed = 0;
+};
+
+// Decodes `parts` one after another, as a session would.
+Outcome decode(BodyDecoder& decoder, const std::vector<std::string_view>& parts) {
+  Outcome outcome;
+  for (const auto part : parts) {
+    const std::string input(part);  // a copy, so that a sanitizer sees a read past it
+    std::vector<std::string_view> pieces;
+    std::size_t consumed = 0;
+    outcome.status = decoder.decode(input, consumed, pieces);
+    outcome.consumed += consumed;
+    for (const auto piece : pieces) {
+      BOOST_TEST((piece.data() >= input.data() && piece.data() + piece.size() <= input.data() + input.size()));
+      BOOST_TEST(!piece.empty());
+      outcome.content += piece;
+    }
+    if (outcome.status == Status::NeedMore) BOOST_TEST(consumed == input.size());
+    if (outcome.status != Status::NeedMore) break;
+  }
+  return outcome;
+}
+
+// The outcome for the whole, which every split shares.
+Outcome on_every_split(std::string_view text, Framing framing, std::uint64_t length = 0) {
+  BodyDecoder whole(framing, length);
+  const auto expected = decode(whole, {text});
+  std::vector<std::string_view> bytes;
+  for (std::size_t i = 0; i < text.size(); ++i) bytes.push_back(text.substr(i, 1));
+  std::vector<std::vector<std::string_view>> splits{bytes};
+  for (std::size_t i = 0; i <= text.size(); ++i) splits.push_back({text.substr(0, i), text.substr(i)});
+  for (const auto& split : splits) {
+    BodyDecoder decoder(framing, length);
+    const auto outcome = decode(decoder, split);
+    BOOST_TEST((outcome.status == expected.status));
+    BOOST_TEST(outcome.content == expected.content);
+    if (expected.status != Status::Bad) BOOST_TEST(outcome.consumed == expected.consumed);
+    BOOST_TEST(decoder.trailers().size() == whole.trailers().size());
+  }
+  return expected;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(http1_body)
+
+BOOST_AUTO_TEST_CASE(chunked_bodies_are_decoded_on_every_split) {
+  struct Row {
+    std::string_view body, content;
+  };
+  for (const auto& row :
+       {Row{"0\r\n\r\n", ""}, Row{"5\r\nhello\r\n0\r\n\r\n", "hello"}, Row{"000\r\n\r\n", ""},
+        Row{"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", "hello world"},
+        Row{"a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789"},
+        Row{"0005;x\r\nhello\r\n0;y=z\r\n\r\n", "hello"}, Row{"2;a=\"b;\\\"c\" ; d\r\n\r\n\r\n0\r\n\r\n", "\r\n"},
+        Row{"5\r\n0\r\n\r\n\r\n0\r\n\r\n", "0\r\n\r\n"},
+        Row{"3\r\na\0b\r\n0\r\nX-Sum: 1\r\nx-other:\r\n\r\n"sv, "a\0b"sv},
+        Row{"1;averylongextensionnamethatfitsnosmallbuffer=averylongvaluethatneitherdoes\r\nz\r\n0\r\n\r\n", "z"}}) {
+    BOOST_TEST_CONTEXT(row.body) {
+      const auto next = std::string(row.body) + "5\r\nGET / HTTP/1.1\r\n";
+      const auto outcome = on_every_split(next, Framing::Chunked);
+      BOOST_TEST((outcome.status == Status::Done));
+      BOOST_TEST(outcome.content == row.content);
+      BOOST_TEST(outcome.consumed == row.body.size());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_chunked_body_is_refused_on_every_split) {
+  for (const auto body : {"\r\n"sv,
+                          "\n"sv,
+                          "x\r\n"sv,
+                          " 5\r\nhello"sv,
+                          "5 \r\nhello"sv,
+                          "+5\r\nhello"sv,
+                          "-5\r\nhello"sv,
+                          "0x5\r\nhello"sv,
+                          "5h\r\nhello"sv,
+                          "5\nhello\r\n0\r\n\r\n"sv,
+                          "5\r\nhello\n0\r\n\r\n"sv,
+                          "5\r\nhello0\r\n\r\n"sv,
+                          "5\r\nhellox\r\n0"sv,
+                          "5\r\nhello\r\r\n0"sv,
+                          "5\rhello"sv,
+                          "5\r\nhello\r\n\r\n0\r\n\r\n"sv,
+                          "0\n\r\n"sv,
+                          "0\r\n\n"sv,
+                          "0\r\n\rx"sv,
+                          "0 \r\n\r\n"sv,
+                          "5;\r\nhello"sv,
+                          "5;a=\r\nhello"sv,
+                          "5;a=\"b\r\nhello"sv,
+                          "5;a=\"b\r\nhel\"lo\r\n0\r\n\r\n"sv,
+                          "0;a=\"\r\nX: \"\r\n\r\n"sv,
+                          "5;a\x01\r\nhello"sv,
+                          "5;a=\"\0\"\r\nhello"sv,
+                          "8000000000000000\r\n"sv,
+                          "ffffffffffffffff\r\n"sv,
+                          "10000000000000000\r\n"sv,
+                          "100000000000000005\r\nhello\r\n"sv,
+                          "5,5\r\nhello"sv,
+                          "\"5\"\r\nhello"sv,
+                          "5;;a\r\nhello"sv,
+                          "\xd9\xa5\r\nhello"sv,
+                          "0\r\nX\r\n\r\n"sv,
+                          "0\r\nX : y\r\n\r\n"sv,
+                          "0\r\n X: y\r\n\r\n"sv,
+                          "0\r\nX: y\r\n z\r\n\r\n"sv,
+                          "0\r\nX: y\n\r\n"sv,
+                          "0\r\nX: \0\r\n\r\n"sv,
+                          "0\r\n: y\r\n\r\n"sv,
+                          "0\r\nContent-Length: 5\r\n\r\n"sv,
+                          "0\r\nTransfer-Encoding: chunked\r\n\r\n"sv}) {
+    BOOST_TEST_CONTEXT(body) BOOST_TEST((on_every_split(body, Framing::Chunked).status == Status::Bad));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(content_before_the_fault_is_still_handed_out) {
+  BOOST_TEST(on_every_split("5\r\nhello\r\n!", Framing::Chunked).content == "hello");
+  BodyDecoder decoder(Framing::Chunked, 0);
+  const auto outcome = decode(decoder, {"5\r\nhello\r\n!\r\n"});
+  BOOST_TEST((outcome.status == Status::Bad));
+  BOOST_TEST(outcome.content == "hello");
+}
+
+BOOST_AUTO_TEST_CASE(bad_is_sticky) {
+  BodyDecoder decoder(Framing::Chunked, 0);
+  BOOST_TEST((decode(decoder, {"x\r\n"}).status == Status::Bad));
+  const auto again = decode(decoder, {"0\r\n\r\n"});
+  BOOST_TEST((again.status == Status::Bad));
+  BOOST_TEST(again.consumed == 0U);
+  BOOST_TEST((decoder.finish() == Status::Bad));
+}
+
+BOOST_AUTO_TEST_CASE(trailers_are_collected) {
+  BodyDecoder decoder(Framing::Chunked, 0);
+  decode(decoder, {"1\r\nx\r\n0\r\nX-Sum: ab", "c \r\nServer-Timing: \xe9\r\n\r", "\n"});
+  BOOST_TEST(decoder.done());
+  BOOST_REQUIRE(decoder.trailers().size() == 2U);
+  BOOST_TEST(decoder.trailers()[0].name == "X-Sum");
+  BOOST_TEST(decoder.trailers()[0].value == "abc");
+  BOOST_TEST(decoder.trailers().find("server-timing").value_or("none") == "\xe9");
+  BOOST_TEST(BodyDecoder(Framing::Length, 1).trailers().empty());
+}
+
+BOOST_AUTO_TEST_CASE(extensions_and_trailers_are_bounded) {
+  const auto status_of = [](const std::string& body) {
+    BodyDecoder whole(Framing::Chunked, 0);
+    const auto status = decode(whole, {body}).status;
+    BodyDecoder halved(Framing::Chunked, 0);
+    const auto half = body.size() / 2;
+    BOOST_TEST((decode(halved, {std::string_view(body).substr(0, half), std::string_view(body).substr(half)}).status ==
+                status));
+    return status;
+  };
+  const auto extension = [](std::size_t size) { return "1;" + std::string(size, 'x') + "\r\ny\r\n0\r\n\r\n"; };
+  BOOST_TEST((status_of(extension(1000)) == Status::Done));
+  BOOST_TEST((status_of(extension(1021)) == Status::Bad));
+  BOOST_TEST((status_of("1;" + std::string(1100, 'x')) == Status::Bad));  // before its line ends
+  BOOST_TEST((status_of(std::string(2000, '0') + "\r\n\r\n") == Status::Bad));
+
+  const auto trailer = [](std::size_t size) { return "0\r\nX: " + std::string(size, 'x') + "\r\n\r\n"; };
+  BOOST_TEST((status_of(trailer(64 * 1024 - 7)) == Status::Done));
+  BOOST_TEST((status_of(trailer(64 * 1024 - 6)) == Status::Bad));
+  BOOST_TEST((status_of("0\r\nX: " + std::string(70 * 1024, 'x')) == Status::Bad));
+
+  std::string many = "0\r\n";
+  for (int i = 0; i < 64; ++i) many += "A: b\r\n";
+  BOOST_TEST((status_of(many + "\r\n") == Status::Done));
+  BOOST_TEST((status_of(many + "A: b\r\n\r\n") == Status::Bad));
+}
+
+BOOST_AUTO_TEST_CASE(a_huge_chunk_is_passed_on_as_it_comes) {
+  BodyDecoder decoder(Framing::Chunked, 0);
+  BOOST_TEST((decode(decoder, {"7fffffffffffffff\r\n"}).status == Status::NeedMore));
+  const std::string part(100000, 'x');
+  BOOST_TEST(decode(decoder, {part, part}).content.size() == 200000U);
+  BOOST_TEST((decoder.finish() == Status::Bad));
+}
+
+BOOST_AUTO_TEST_CASE(a_body_of_known_length_leaves_the_next_message) {
+  const auto outcome = on_every_split("helloGET / HTTP/1.1\r\n", Framing::Length, 5);
+  BOOST_TEST((outcome.status == Status::Done));
+  BOOST_TEST(outcome.content == "hello");
+  BOOST_TEST(outcome.consumed == 5U);
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_body_is_done_at_once) {
+  BodyDecoder none;
+  BOOST_TEST(none.done());
+  BOOST_TEST((none.framing() == Framing::None));
+  BOOST_TEST(decode(none, {"GET"}).consumed == 0U);
+  BodyDecoder zero(Framing::Length, 0);
+  BOOST_TEST(zero.done());
+  BOOST_TEST(decode(zero, {"GET"}).consumed == 0U);
+  BOOST_TEST((zero.finish() == Status::Done));
+}
+
+BOOST_AUTO_TEST_CASE(only_a_body_until_close_may_end_with_the_connection) {
+  BodyDecoder until_close(Framing::UntilClose, 0);
+  BOOST_TEST(decode(until_close, {"a", "", "bc"}).content == "abc");
+  BOOST_TEST(!until_close.done());
+  BOOST_TEST((until_close.finish() == Status::Done));
+  BOOST_TEST(until_close.done());
+
+  BodyDecoder length(Framing::Length, 3);
+  decode(length, {"ab"});
+  BOOST_TEST((length.finish() == Status::Bad));
+  BOOST_TEST(!length.done());
+
+  BodyDecoder chunked(Framing::Chunked, 0);
+  decode(chunked, {"2\r\nab\r\n0\r\n"});
+  BOOST_TEST((chunked.finish() == Status::Bad));
+}
+
+BOOST_AUTO_TEST_CASE(a_decoder_can_be_moved_in_mid_body) {
+  BodyDecoder first(Framing::Chunked, 0);
+  decode(first, {"5\r\nhe"});
+  BodyDecoder second = std::move(first);
+  first = BodyDecoder(Framing::Length, 1);
+  const auto outcome = decode(second, {"llo\r\n0\r", "\n\r\n"});
+  BOOST_TEST((outcome.status == Status::Done));
+  BOOST_TEST(outcome.content == "llo");
+  BOOST_TEST(decode(first, {"x"}).content == "x");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace limpet::wire
