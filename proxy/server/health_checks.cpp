@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/server/health_checks.h"
+
+#include <algorithm>
+#include <string>
+
+#include "proxy/base/log.h"
+#include "proxy/net/tcp_stream.h"
+#include "proxy/wire/http1.h"
+
+namespace limpet::server {
+
+using session::Backend;
+using session::BackendHealth;
+using Check = session::HealthSettings::Check;
+
+namespace {
+
+balancer::HealthSettings machine_settings(const session::HealthSettings& from) {
+  balancer::HealthSettings settings;
+  settings.active = from.check != Check::None;
+  settings.rise = from.rise;
+  settings.fall = from.fall;
+  settings.eject_after = from.eject_after;
+  settings.eject_for = from.eject_for;
+  settings.slow_start = from.slow_start;
+  return settings;
+}
+
+}  // namespace
+
+class HealthChecks::Probe final : public net::StreamHandler {
+ public:
+  explicit Probe(Backend& backend)
+      : backend(backend), settings(backend.pool.settings->health), state(machine_settings(settings)) {}
+
+  void begin(net::Loop& loop, Time now) {
+    next = now + settings.interval;
+    until_ = now + settings.timeout;
+    auto connecting = net::TcpStream::connect(loop, backend.address);
+    if (!connecting) return conclude(false);
+    stream_ = std::move(connecting).value();
+    stream_->set_handler(this);
+    stream_->watch(false, true);
+    connected_ = false;
+    input_.clear();
+  }
+
+  void on_ready(net::Stream&, bool readable, bool) override {
+    if (outcome != Outcome::None) return;
+    if (!connected_) {
+      if (stream_->connect_error() != 0) return conclude(false);
+      if (settings.check == Check::Tcp) return conclude(true);
+      connected_ = true;
+      const std::string request =
+          "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name + "\r\nUser-Agent: limpet\r\nConnection: close\r\n\r\n";
+      const iovec piece{const_cast<char*>(request.data()), request.size()};
+      if (stream_->write(&piece, 1).status != net::IoStatus::Ok) return conclude(false);
+      stream_->watch(true, false);
+      return;
+    }
+    if (readable) read();
+  }
+
+  void give_up_if_late(Time now) {
+    if (stream_ != nullptr && outcome == Outcome::None && now >= until_) conclude(false);
+  }
+
+  // Destroys the connection of a concluded check; never from within its own callback.
+  void clean_up() {
+    if (outcome != Outcome::None) stream_.reset();
+  }
+  bool under_way() const { return stream_ != nullptr; }
+
+  enum class Outcome : std::uint8_t { None, Good, Bad };
+
+  Backend& backend;
+  const session::HealthSettings& settings;
+  balancer::HealthState state;
+  Outcome outcome = Outcome::None;
+  Time next{};
+
+ private:
+  void read() {
+    char bytes[4096];
+    const auto got = stream_->read(bytes, sizeof bytes);
+    if (got.status == net::IoStatus::WouldBlock) return;
+    if (got.status != net::IoStatus::Ok) return conclude(false);
+    input_.append(bytes, got.n);
+    wire::ResponseHead head;
+    const auto result = wire::parse_response_head(input_, {16384, 128}, "GET", head);
+    if (result.status == wire::Status::NeedMore) return;
+    conclude(result.status == wire::Status::Done && head.status >= 200 && head.status < 400);
+  }
+
+  void conclude(bool good) {
+    outcome = good ? Outcome::Good : Outcome::Bad;
+    if (stream_ != nullptr) stream_->watch(false, false);
+  }
+
+  std::unique_ptr<net::TcpStream> stream_;
+  std::string input_;
+  Time until_{};
+  bool connected_ = false;
+};
+
+HealthChecks::HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools) : loop_(loop) {
+  for (const auto& pool : pools) {
+    for (const auto& backend : pool->backends) probes_.push_back(std::make_unique<Probe>(*backend));
+  }
+}
+
+HealthChecks::~HealthChecks() = default;
+
+void HealthChecks::tick(Time now) {
+  for (auto& probe : probes_) {
+    probe->give_up_if_late(now);
+    if (probe->outcome != Probe::Outcome::None) {
+      const bool good = probe->outcome == Probe::Outcome::Good;
+      probe->clean_up();
+      probe->outcome = Probe::Outcome::None;
+      probe->state.checked(good, now);
+    }
+    if (probe->settings.check != Check::None && !probe->under_way() && now >= probe->next) probe->begin(loop_, now);
+    probe->state.tick(now);
+    publish(*probe, now);
+  }
+}
+
+void HealthChecks::observed(const Backend& backend, bool good, Time now) {
+  for (auto& probe : probes_) {
+    if (&probe->backend != &backend) continue;
+    probe->state.observed(good, may_eject(backend.pool), now);
+    probe->backend.has_failed_lately.store(!good, std::memory_order_relaxed);
+    publish(*probe, now);
+    return;
+  }
+}
+
+// Never more than half the pool.
+bool HealthChecks::may_eject(const session::Pool& pool) const {
+  const auto ejected = std::count_if(pool.backends.begin(), pool.backends.end(), [](const auto& backend) {
+    return backend->health.load(std::memory_order_relaxed) == BackendHealth::Ejected;
+  });
+  return 2 * (static_cast<std::size_t>(ejected) + 1) <= pool.backends.size();
+}
+
+void HealthChecks::publish(Probe& probe, Time now) {
+  const auto health = probe.state.health() == balancer::Health::Up     ? BackendHealth::Up
+                      : probe.state.health() == balancer::Health::Down ? BackendHealth::Down
+                                                                       : BackendHealth::Ejected;
+  probe.backend.ramp.store(probe.state.ramp(now), std::memory_order_relaxed);
+  if (probe.backend.health.exchange(health, std::memory_order_relaxed) == health) return;
+  const char* word = health == BackendHealth::Up ? "up" : health == BackendHealth::Down ? "down" : "ejected";
+  log::warn("backend health changed", {{"backend", probe.backend.name}, {"health", word}});
+}
+
+}  // namespace limpet::server
