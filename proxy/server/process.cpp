@@ -58,6 +58,13 @@ struct Drain {
   bool deadline_passed = false;
 };
 
+sigset_t handled_signals() {
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&mask, signal);
+  return mask;
+}
+
 std::string id_text(const SessionRef& ref) {
   return std::to_string(ref.worker) + "." + std::to_string(ref.slot) + "." + std::to_string(ref.generation);
 }
@@ -242,10 +249,7 @@ int Process::run() {
     }
     shared_.access_log = access_log_.get();
   }
-  sigset_t mask;
-  sigemptyset(&mask);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&mask, signal);
-  pthread_sigmask(SIG_BLOCK, &mask, nullptr);
+  const sigset_t mask = handled_signals();
   const Fd signals(signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
 
   if (const auto problem = open_listeners()) {
@@ -698,6 +702,9 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
 
 int run_proxy(const session::Settings& settings, const std::string&) {
   std::signal(SIGPIPE, SIG_IGN);
+  // Before the first thread: every thread inherits it, and the control loop alone reads the signals.
+  const sigset_t mask = handled_signals();
+  pthread_sigmask(SIG_BLOCK, &mask, nullptr);
   log::start(static_cast<log::Level>(settings.log.level), settings.log.json);
   const unsigned workers =
       settings.proxy.workers > 0 ? settings.proxy.workers : std::max(1U, std::thread::hardware_concurrency());
