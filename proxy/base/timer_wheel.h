@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Coarse timers: one wheel per worker instead of a libevent timer per session. Arming and disarming are a few pointer writes;
-// a timer fires at the first tick at or after its time (a tick is 20 ms). Owned and used by one thread.
+// Coarse timers: one wheel per worker instead of a libevent timer per session. Arming and disarming are a few pointer
+// writes; a timer fires at the first tick at or after its time (a tick is 20 ms). Owned and used by one thread.
 //
 // A session does not re-arm on every message: when its timer fires it looks at its last-activity stamps and arms again.
 #pragma once
@@ -101,7 +101,9 @@ class TimerWheel {
     using Timer::previous_;
   };
 
-  std::uint64_t tick_of(Time when) const { return when <= start_ ? 0 : static_cast<std::uint64_t>((when - start_) / kTick); }
+  std::uint64_t tick_of(Time when) const {
+    return when <= start_ ? 0 : static_cast<std::uint64_t>((when - start_) / kTick);
+  }
 
   void place(Timer& timer, std::uint64_t tick) {
     timer.disarm();

@@ -23,7 +23,7 @@ Error failed(const char* what, const Address& address) {
 
 // True if the path was free or has been freed of a socket that nobody answers on.
 bool free_unix_path(const Address& address) {
-  struct stat found{};
+  struct stat found {};
   const std::string path = address.unix_path();
   if (::lstat(path.c_str(), &found) != 0) return true;
   if (!S_ISSOCK(found.st_mode)) return false;
@@ -71,7 +71,9 @@ Acceptor::Acceptor(Loop& loop, Fd listening, OnAccept on_accept, OnExhausted on_
   event_add(event_, nullptr);
 }
 
-Acceptor::~Acceptor() { event_free(event_); }
+Acceptor::~Acceptor() {
+  event_free(event_);
+}
 
 void Acceptor::pause() {
   if (paused_) return;

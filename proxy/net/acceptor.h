@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Listening sockets and the acceptor that takes connections from one, in bursts. Each worker has its own acceptor per listener:
-// on TCP over its own SO_REUSEPORT socket, on a unix path over a duplicate of one shared socket.
+// Listening sockets and the acceptor that takes connections from one, in bursts. Each worker has its own acceptor per
+// listener: on TCP over its own SO_REUSEPORT socket, on a unix path over a duplicate of one shared socket.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@ struct event;
 
 namespace limpet::net {
 
-// Binds and listens, non-blocking; TCP with SO_REUSEPORT, so that it can be bound once per worker. A unix path is replaced
-// where nobody answers on it, and gets `mode`.
+// Binds and listens, non-blocking; TCP with SO_REUSEPORT, so that it can be bound once per worker. A unix path is
+// replaced where nobody answers on it, and gets `mode`.
 Result<Fd> listen_on(const Address& address, unsigned mode);
 
 // What the socket is bound to: the port, where it was 0.

@@ -41,7 +41,9 @@ std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   return std::nullopt;
 }
 
-bool IpAddress::is_v4() const { return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin()); }
+bool IpAddress::is_v4() const {
+  return std::equal(kMappedPrefix.begin(), kMappedPrefix.end(), bytes.begin());
+}
 
 bool IpAddress::is_loopback() const {
   if (is_v4()) return bytes[12] == 127;
@@ -104,7 +106,8 @@ Result<Address> Address::parse(std::string_view text) {
   if (text.starts_with("unix:")) {
     const auto path = text.substr(5);
     if (path.empty()) return bad_address(text, "a path is missing after unix:");
-    if (path.size() >= sizeof(sockaddr_un::sun_path)) return bad_address(text, "the path is longer than a socket's may be");
+    if (path.size() >= sizeof(sockaddr_un::sun_path))
+      return bad_address(text, "the path is longer than a socket's may be");
     Address result;
     result.storage_.local.sun_family = AF_UNIX;
     std::memcpy(result.storage_.local.sun_path, path.data(), path.size());
@@ -134,7 +137,9 @@ Result<Address> Address::parse(std::string_view text) {
   return result;
 }
 
-bool Address::is_loopback() const { return is_unix() || ip().is_loopback(); }
+bool Address::is_loopback() const {
+  return is_unix() || ip().is_loopback();
+}
 
 std::uint16_t Address::port() const {
   if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);

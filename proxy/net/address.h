@@ -47,7 +47,8 @@ class Address {
   Address() = default;
   Address(const sockaddr* address, socklen_t size);
 
-  // "host:port", "[v6]:port", ":port" (any address), "unix:/path". A host name is resolved (blocking), first answer wins.
+  // "host:port", "[v6]:port", ":port" (any address), "unix:/path". A host name is resolved (blocking), first answer
+  // wins.
   static Result<Address> parse(std::string_view text);
 
   const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage_); }
@@ -57,9 +58,9 @@ class Address {
   bool is_loopback() const;  // true of unix paths, too
   std::uint16_t port() const;
   void set_port(std::uint16_t port);
-  IpAddress ip() const;       // zero for unix
+  IpAddress ip() const;  // zero for unix
   std::string unix_path() const;
-  std::string text() const;   // "127.0.0.1:80", "[::1]:80", "unix:/path"
+  std::string text() const;  // "127.0.0.1:80", "[::1]:80", "unix:/path"
   bool operator==(const Address& other) const { return text() == other.text(); }
 
  private:

@@ -48,7 +48,9 @@ void Loop::post(std::function<void()> work) {
   [[maybe_unused]] const auto written = ::write(wake_.value(), &one, sizeof one);
 }
 
-void Loop::on_mail(int, short, void* self) { static_cast<Loop*>(self)->open_mail(); }
+void Loop::on_mail(int, short, void* self) {
+  static_cast<Loop*>(self)->open_mail();
+}
 
 void Loop::open_mail() {
   now();

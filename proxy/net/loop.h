@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loop: one libevent event_base and its turns, owned and run by one thread. A turn is: wait, callbacks, mailbox; what comes
-// after (the sweep) is the owner's. post() and wake() are the only members that other threads may call.
+// Loop: one libevent event_base and its turns, owned and run by one thread. A turn is: wait, callbacks, mailbox; what
+// comes after (the sweep) is the owner's. post() and wake() are the only members that other threads may call.
 #pragma once
 
 #include <functional>

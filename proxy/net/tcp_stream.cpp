@@ -48,7 +48,9 @@ IoResult TcpStream::write(const iovec* pieces, int count) {
   return {IoStatus::Reset, 0};
 }
 
-void TcpStream::shut_write() { ::shutdown(fd_.value(), SHUT_WR); }
+void TcpStream::shut_write() {
+  ::shutdown(fd_.value(), SHUT_WR);
+}
 
 void TcpStream::close_with_reset() {
   const linger now{1, 0};

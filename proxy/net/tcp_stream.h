@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TcpStream: a Stream over a TCP or unix socket, on one raw persistent libevent event. What is watched is changed only when
-// it differs, so a message in steady state costs no epoll_ctl.
+// TcpStream: a Stream over a TCP or unix socket, on one raw persistent libevent event. What is watched is changed only
+// when it differs, so a message in steady state costs no epoll_ctl.
 #pragma once
 
 #include <event2/event.h>
@@ -24,8 +24,8 @@ class TcpStream final : public Stream {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be had
-  // or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
+  // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
+  // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
 
   IoResult read(char* to, std::size_t size) override;

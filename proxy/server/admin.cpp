@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls of the admin API, one table row and one function each. Checks in order: who calls (admin_guard.h), path, method,
-// body. What the process can do and why it refuses is Control's to say.
+// The calls of the admin API, one table row and one function each. Checks in order: who calls (admin_guard.h), path,
+// method, body. What the process can do and why it refuses is Control's to say.
 #include "proxy/server/admin.h"
 
 #include <algorithm>
@@ -117,12 +117,14 @@ std::optional<std::string> Admin::start() {
     parts_ = std::make_unique<Parts>(parts_->base, parts_->control, parts_->settings);
     return "admin: " + *problem;
   }
-  parts_->events = std::make_unique<AdminEvents>(parts_->base,
-                                                 [parts = parts_.get()] { return status_json(parts->control.status()); });
+  parts_->events = std::make_unique<AdminEvents>(
+      parts_->base, [parts = parts_.get()] { return status_json(parts->control.status()); });
   return std::nullopt;
 }
 
-std::uint16_t Admin::port() const { return parts_->tcp_port; }
+std::uint16_t Admin::port() const {
+  return parts_->tcp_port;
+}
 
 void Admin::publish() {
   if (parts_->events) parts_->events->publish();
@@ -215,7 +217,9 @@ bool Admin::Parts::admitted(AdminExchange& exchange) {
   return false;
 }
 
-void Admin::Parts::healthz(AdminExchange& exchange, const Names&) { exchange.answer(200, "text/plain", "ok\n"); }
+void Admin::Parts::healthz(AdminExchange& exchange, const Names&) {
+  exchange.answer(200, "text/plain", "ok\n");
+}
 
 void Admin::Parts::readyz(AdminExchange& exchange, const Names&) {
   const bool accepting = control.accepting();
@@ -226,7 +230,9 @@ void Admin::Parts::metrics(AdminExchange& exchange, const Names&) {
   exchange.answer(200, "text/plain; version=0.0.4; charset=utf-8", control.metrics());
 }
 
-void Admin::Parts::dashboard(AdminExchange& exchange, const Names&) { send_dashboard(exchange, 200); }
+void Admin::Parts::dashboard(AdminExchange& exchange, const Names&) {
+  send_dashboard(exchange, 200);
+}
 
 void Admin::Parts::send_dashboard(AdminExchange& exchange, unsigned status) {
   const std::string nonce = base64_encode(std::to_string(random64()) + std::to_string(random64()));
@@ -321,8 +327,7 @@ void Admin::Parts::sessions(AdminExchange& exchange, const Names&) {
 void Admin::Parts::close(AdminExchange& exchange, const Names&) {
   const auto filter = parse_close_request(exchange.body());
   if (!filter) return exchange.refuse(400, filter.error().what);
-  control.close(filter.value(),
-                [exchange](std::uint64_t n) mutable { exchange.answer_json(200, closing_json(n)); });
+  control.close(filter.value(), [exchange](std::uint64_t n) mutable { exchange.answer_json(200, closing_json(n)); });
 }
 
 void Admin::Parts::stop(AdminExchange& exchange, const Names&) {

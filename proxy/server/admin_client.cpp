@@ -71,8 +71,8 @@ int send_all(int fd, std::string_view bytes, SteadyTime deadline) {
   return 0;
 }
 
-// Everything until the server closes, which it does after its one answer. A reset after some bytes ends it, too: what came
-// is judged by its framing.
+// Everything until the server closes, which it does after its one answer. A reset after some bytes ends it, too: what
+// came is judged by its framing.
 int receive_all(int fd, std::string& bytes, SteadyTime deadline) {
   char chunk[16 * 1024];
   for (;;) {
@@ -156,7 +156,8 @@ AdminReply AdminClient::exchange(std::string_view method, const std::string& pat
   const Fd fd(::socket(address->family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.open()) return no_answer("socket", errno);
   const auto now = std::chrono::steady_clock::now();
-  if (const int code = connect_to(fd.value(), *address, now + kConnectTimeout)) return no_answer("cannot connect", code);
+  if (const int code = connect_to(fd.value(), *address, now + kConnectTimeout))
+    return no_answer("cannot connect", code);
   const int code_sent = send_all(fd.value(), request_text(target_, method, path, body), now + kExchangeTimeout);
   std::string bytes;
   // Even where sending failed: an answer that came early says more.
@@ -164,7 +165,8 @@ AdminReply AdminClient::exchange(std::string_view method, const std::string& pat
   if (auto reply = read_answer(bytes, method)) return *reply;
   if (code_sent != 0) return no_answer("cannot send", code_sent);
   if (code_received != 0) return no_answer("no answer", code_received);
-  return no_answer(bytes.empty() ? "the connection was closed without an answer" : "the answer is no whole HTTP message");
+  return no_answer(bytes.empty() ? "the connection was closed without an answer"
+                                 : "the answer is no whole HTTP message");
 }
 
 ExitCode AdminClient::explain(Console& console, const AdminReply& reply) const {

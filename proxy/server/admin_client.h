@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line's side of the admin API: one blocking HTTP/1.1 exchange per call over a unix socket or TCP, with time
-// limits, on a connection of its own. Used by commands only, never inside the running proxy.
+// The command line's side of the admin API: one blocking HTTP/1.1 exchange per call over a unix socket or TCP, with
+// time limits, on a connection of its own. Used by commands only, never inside the running proxy.
 #pragma once
 
 #include <string>
@@ -42,8 +42,8 @@ class AdminClient {
   AdminReply get(const std::string& path) const { return exchange("GET", path, ""); }
   AdminReply post(const std::string& path, const std::string& json) const { return exchange("POST", path, json); }
 
-  // Tells `console.err` why `reply` is not the wanted answer, and gives the exit code that says the same. `reply` may be ok()
-  // where its body was not understood.
+  // Tells `console.err` why `reply` is not the wanted answer, and gives the exit code that says the same. `reply` may
+  // be ok() where its body was not understood.
   ExitCode explain(Console& console, const AdminReply& reply) const;
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See admin_events.h. When a client vanishes, evhttp detaches the request (which is ours to free then), calls back, and frees
-// the connection.
+// See admin_events.h. When a client vanishes, evhttp detaches the request (which is ours to free then), calls back, and
+// frees the connection.
 #include "proxy/server/admin_events.h"
 
 #include <event2/buffer.h>
@@ -20,13 +20,16 @@ constexpr timeval kEvery{1, 0};
 // Bytes that may wait for a client before it misses an event.
 constexpr std::size_t kMaxWaiting = 256 * 1024;
 
-std::string event_text(const std::string& status) { return "event: status\ndata: " + status + "\n\n"; }
+std::string event_text(const std::string& status) {
+  return "event: status\ndata: " + status + "\n\n";
+}
 
 }  // namespace
 
 AdminEvents::AdminEvents(event_base* base, std::function<std::string()> status) : status_(std::move(status)) {
   tick_ = event_new(
-      base, -1, EV_PERSIST, [](evutil_socket_t, short, void* self) { static_cast<AdminEvents*>(self)->publish(); }, this);
+      base, -1, EV_PERSIST, [](evutil_socket_t, short, void* self) { static_cast<AdminEvents*>(self)->publish(); },
+      this);
 }
 
 AdminEvents::~AdminEvents() {
@@ -37,8 +40,8 @@ AdminEvents::~AdminEvents() {
 void AdminEvents::add(evhttp_request* request) {
   evhttp_connection* connection = evhttp_request_get_connection(request);
   evhttp_connection_set_closecb(
-      connection,
-      [](evhttp_connection* closed, void* self) { static_cast<AdminEvents*>(self)->client_left(closed); }, this);
+      connection, [](evhttp_connection* closed, void* self) { static_cast<AdminEvents*>(self)->client_left(closed); },
+      this);
   evkeyvalq* headers = evhttp_request_get_output_headers(request);
   evhttp_add_header(headers, "Content-Type", "text/event-stream; charset=utf-8");
   evhttp_add_header(headers, "Cache-Control", "no-store");

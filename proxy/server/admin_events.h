@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// GET /v1/events: the open event streams (WHATWG HTML, server-sent events) to which each status goes. A client that does not
-// read misses events rather than filling memory, and is dropped by the write timeout. Owned by Admin, on the control loop.
+// GET /v1/events: the open event streams (WHATWG HTML, server-sent events) to which each status goes. A client that
+// does not read misses events rather than filling memory, and is dropped by the write timeout. Owned by Admin, on the
+// control loop.
 #pragma once
 
 #include <functional>

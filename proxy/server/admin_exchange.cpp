@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See admin_exchange.h. While an answer is owed evhttp neither reads nor times out, so the request stays with its connection.
+// See admin_exchange.h. While an answer is owed evhttp neither reads nor times out, so the request stays with its
+// connection.
 #include "proxy/server/admin_exchange.h"
 
 #include <event2/buffer.h>
@@ -95,7 +96,9 @@ void AdminExchange::answer(unsigned status, const char* content_type, const std:
   evbuffer_free(content);
 }
 
-void AdminExchange::refuse(unsigned status, const std::string& why) { answer_json(status, error_json(why)); }
+void AdminExchange::refuse(unsigned status, const std::string& why) {
+  answer_json(status, error_json(why));
+}
 
 evhttp_request* AdminExchange::release() {
   if (shared_->server_lives.expired()) return nullptr;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request of the admin API and its one answer, over evhttp. Copies share the exchange: the answer may come later, from a
-// callback; after the first, or once the server has gone, answering does nothing. Control loop only.
+// One request of the admin API and its one answer, over evhttp. Copies share the exchange: the answer may come later,
+// from a callback; after the first, or once the server has gone, answering does nothing. Control loop only.
 #pragma once
 
 #include <memory>

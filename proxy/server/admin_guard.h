@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may call the admin API over TCP. The unix socket is guarded by its file's mode and does not come here. Against: a web
-// page that makes the operator's browser call (Host: DNS rebinding; Origin and Content-Type: forged requests), and anyone
-// without the token. Pure: no sockets.
+// Who may call the admin API over TCP. The unix socket is guarded by its file's mode and does not come here. Against: a
+// web page that makes the operator's browser call (Host: DNS rebinding; Origin and Content-Type: forged requests), and
+// anyone without the token. Pure: no sockets.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ struct Caller {
   bool is_post = false;
   std::string_view path;
   std::optional<std::string_view> host, origin, authorization, content_type;
-  bool has_origin = false;   // even one that came twice
-  net::IpAddress local_ip;   // the address that it reached us on
+  bool has_origin = false;  // even one that came twice
+  net::IpAddress local_ip;  // the address that it reached us on
 };
 
 struct Denial {

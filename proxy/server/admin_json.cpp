@@ -14,7 +14,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string text_of(const ordered_json& json) { return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
+std::string text_of(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
 
 // Milliseconds are enough, and read better. Not finite: null.
 ordered_json seconds(double value) {
@@ -142,9 +144,13 @@ std::string pools_json(const std::vector<PoolStatus>& pools) {
   return text_of(json);
 }
 
-std::string pool_json(const PoolStatus& pool) { return text_of(pool_members(pool)); }
+std::string pool_json(const PoolStatus& pool) {
+  return text_of(pool_members(pool));
+}
 
-std::string backend_json(const BackendStatus& backend) { return text_of(backend_members(backend)); }
+std::string backend_json(const BackendStatus& backend) {
+  return text_of(backend_members(backend));
+}
 
 std::string drain_json(const DrainStatus& drain, const DrainPlan& plan, bool dry_run) {
   ordered_json json = drain_members(drain);
@@ -172,11 +178,17 @@ std::string sessions_json(const std::vector<SessionInfo>& sessions) {
   return text_of(json);
 }
 
-std::string closing_json(std::uint64_t n) { return text_of(ordered_json{{"closing", n}}); }
+std::string closing_json(std::uint64_t n) {
+  return text_of(ordered_json{{"closing", n}});
+}
 
-std::string stopping_json(int pid) { return text_of(ordered_json{{"stopping", true}, {"pid", pid}}); }
+std::string stopping_json(int pid) {
+  return text_of(ordered_json{{"stopping", true}, {"pid", pid}});
+}
 
-std::string error_json(std::string_view what) { return text_of(ordered_json{{"error", what}}); }
+std::string error_json(std::string_view what) {
+  return text_of(ordered_json{{"error", what}});
+}
 
 std::string drain_request_json(const DrainRequest& request) {
   ordered_json json = ordered_json::object();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin API's JSON, both ways: what the proxy writes and the command line reads, what the command line asks and the proxy
-// reads. Requests are read strictly (an unknown member, a wrong type, a bad duration is an error that names it), answers
-// leniently (a member that is missing keeps its default), so that an older command line understands a newer proxy.
-// Control path only. nlohmann/json is included by admin_json.cpp, admin_json_read.cpp and cli_json.cpp alone.
+// The admin API's JSON, both ways: what the proxy writes and the command line reads, what the command line asks and the
+// proxy reads. Requests are read strictly (an unknown member, a wrong type, a bad duration is an error that names it),
+// answers leniently (a member that is missing keeps its default), so that an older command line understands a newer
+// proxy. Control path only. nlohmann/json is included by admin_json.cpp, admin_json_read.cpp and cli_json.cpp alone.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@
 
 namespace limpet::server {
 
-// Body of POST …/drain. What is not given has the default of DrainOrder, except that a deadline that is not given leaves
-// at least 30 s after `over`.
+// Body of POST …/drain. What is not given has the default of DrainOrder, except that a deadline that is not given
+// leaves at least 30 s after `over`.
 struct DrainRequest {
   std::optional<DrainAction> action;  // alone, without the others
   std::optional<milliseconds> over, deadline;

@@ -13,7 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-Error bad(std::string what) { return Error{Fault::Downstream, false, std::move(what)}; }
+Error bad(std::string what) {
+  return Error{Fault::Downstream, false, std::move(what)};
+}
 
 // The body of a request: an object, or nothing at all, which is the empty one.
 Result<json> read_object(std::string_view body) {
@@ -70,7 +72,8 @@ void take_seconds(const json& from, const char* name, double& to) {
 void take_heavy(const json& from, std::vector<std::pair<std::string, std::uint64_t>>& to) {
   const auto it = from.find("heavy");
   if (it == from.end()) return;
-  for (const json& key : *it) to.emplace_back(key.at("key").get<std::string>(), key.at("sessions").get<std::uint64_t>());
+  for (const json& key : *it)
+    to.emplace_back(key.at("key").get<std::string>(), key.at("sessions").get<std::uint64_t>());
 }
 
 DrainStatus drain_from(const json& from) {
@@ -204,9 +207,13 @@ std::optional<Status> parse_status(std::string_view text) {
   });
 }
 
-std::optional<std::vector<PoolStatus>> parse_pools(std::string_view text) { return parsed(text, pools_from); }
+std::optional<std::vector<PoolStatus>> parse_pools(std::string_view text) {
+  return parsed(text, pools_from);
+}
 
-std::optional<PoolStatus> parse_pool(std::string_view text) { return parsed(text, pool_from); }
+std::optional<PoolStatus> parse_pool(std::string_view text) {
+  return parsed(text, pool_from);
+}
 
 std::optional<DrainPlan> parse_plan(std::string_view text) {
   return parsed(text, [](const json& from) {
@@ -233,7 +240,9 @@ std::optional<Where> parse_where(std::string_view text) {
   });
 }
 
-std::optional<std::vector<SessionInfo>> parse_sessions(std::string_view text) { return parsed(text, sessions_from); }
+std::optional<std::vector<SessionInfo>> parse_sessions(std::string_view text) {
+  return parsed(text, sessions_from);
+}
 
 std::optional<std::uint64_t> parse_closing(std::string_view text) {
   return parsed(text, [](const json& from) { return from.at("closing").get<std::uint64_t>(); });

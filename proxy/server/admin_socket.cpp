@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file is never open to more than its final mode: fchmod before bind narrows what bind creates, chmod after it undoes a
-// stricter umask.
+// The file is never open to more than its final mode: fchmod before bind narrows what bind creates, chmod after it
+// undoes a stricter umask.
 #include "proxy/server/admin_socket.h"
 
 #include <netinet/in.h>
@@ -24,7 +24,9 @@ Error failed(const std::string& what, int code) {
   return Error{Fault::Local, false, what + ": " + std::strerror(code)};
 }
 
-Fd new_socket(int family) { return Fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); }
+Fd new_socket(int family) {
+  return Fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
 
 // Removes a socket file that nobody serves. What stands in the way, or nullopt.
 std::optional<Error> clear_the_way(const std::string& path, const net::Address& address) {
@@ -72,10 +74,7 @@ UnixListener::UnixListener(Fd fd, std::string path) : path_(std::move(path)), fd
 }
 
 UnixListener::UnixListener(UnixListener&& other) noexcept
-    : path_(std::exchange(other.path_, "")),
-      fd_(std::move(other.fd_)),
-      device_(other.device_),
-      inode_(other.inode_) {}
+    : path_(std::exchange(other.path_, "")), fd_(std::move(other.fd_)), device_(other.device_), inode_(other.inode_) {}
 
 UnixListener::~UnixListener() {
   struct stat found {};
@@ -107,8 +106,12 @@ net::Address own_address(int fd) {
 
 }  // namespace
 
-std::uint16_t bound_port(int fd) { return own_address(fd).port(); }
+std::uint16_t bound_port(int fd) {
+  return own_address(fd).port();
+}
 
-net::IpAddress local_ip(int fd) { return own_address(fd).ip(); }
+net::IpAddress local_ip(int fd) {
+  return own_address(fd).ip();
+}
 
 }  // namespace limpet::server

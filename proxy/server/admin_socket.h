@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The admin API's listening sockets: a unix socket whose file is looked after, and a TCP one. Control path only; problems are
-// texts for the operator. Says nothing about what is served.
+// The admin API's listening sockets: a unix socket whose file is looked after, and a TCP one. Control path only;
+// problems are texts for the operator. Says nothing about what is served.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +13,8 @@
 
 namespace limpet::server {
 
-// A listening unix socket and its file (mode 0660). The file goes with it, unless another process has put its own there.
+// A listening unix socket and its file (mode 0660). The file goes with it, unless another process has put its own
+// there.
 class UnixListener {
  public:
   // Creates the parent directory where it is missing. A file that is there is replaced only if it is a socket on which

@@ -22,10 +22,13 @@ std::string environment(const char* name) {
 }
 
 const CLI::Validator kDuration(
-    [](std::string& text) { return parse_duration(text) ? std::string() : "'" + text + "' is not a duration such as 30s"; },
+    [](std::string& text) {
+      return parse_duration(text) ? std::string() : "'" + text + "' is not a duration such as 30s";
+    },
     "DURATION", "duration");
 
-// Judged by the same code as the API's filter. An empty value is a variable that was not set, and would match everything.
+// Judged by the same code as the API's filter. An empty value is a variable that was not set, and would match
+// everything.
 CLI::Validator filter_member(const char* name, const char* type) {
   return CLI::Validator(
       [name](std::string& text) {
@@ -93,8 +96,9 @@ CLI::App* CommandLine::asking(const std::string& name, const std::string& what, 
 }
 
 void CommandLine::add_admin_options(CLI::App* command) {
-  command->add_option("--admin", admin_,
-                      "the running proxy (default: LIMPET_ADMIN, else " + std::string(kDefaultAdmin) + ")")
+  command
+      ->add_option("--admin", admin_,
+                   "the running proxy (default: LIMPET_ADMIN, else " + std::string(kDefaultAdmin) + ")")
       ->type_name("unix:PATH|http://HOST:PORT");
   command->add_option("--token-file", token_file_, "holds the bearer token (default: LIMPET_TOKEN)")->type_name("FILE");
 }
@@ -119,21 +123,25 @@ void CommandLine::define_local() {
   });
   run->add_option("-c,--config", config_, "the configuration (default: " + std::string(kDefaultConfig) + ")")
       ->type_name("FILE");
-  run->add_option("--listen", run_.listen, "without a file: where clients arrive")->delimiter(',')->type_name("ADDRESS");
+  run->add_option("--listen", run_.listen, "without a file: where clients arrive")
+      ->delimiter(',')
+      ->type_name("ADDRESS");
   run->add_option("--to", run_.to, "without a file: the backends")->delimiter(',')->type_name("ADDRESS,...");
   run->add_option("--key", run_.keys, "without a file: what identifies a client, such as cookie:sid")
       ->delimiter(',')
       ->type_name("SOURCE");
-  run->add_option("--admin", admin_, "without a file: where the admin API is (default: LIMPET_ADMIN, else " +
-                                         std::string(kDefaultAdmin) + ")")
+  run->add_option(
+         "--admin", admin_,
+         "without a file: where the admin API is (default: LIMPET_ADMIN, else " + std::string(kDefaultAdmin) + ")")
       ->type_name("unix:PATH|http://HOST:PORT");
 
   CLI::App* check = command("check", "validate a configuration: print every problem", [this] {
     if (check_.config.empty()) check_.config = config_;
     return check_command(console_, check_);
   });
-  auto* named = check->add_option("-c,--config", config_, "the configuration (default: " + std::string(kDefaultConfig) + ")")
-                    ->type_name("FILE");
+  auto* named =
+      check->add_option("-c,--config", config_, "the configuration (default: " + std::string(kDefaultConfig) + ")")
+          ->type_name("FILE");
   check->add_option("FILE", check_.config, "the same")->excludes(named);
   check->add_flag("--json", check_.json, "print the result as JSON");
 
@@ -168,17 +176,16 @@ void CommandLine::define_queries() {
 }
 
 void CommandLine::define_drain() {
-  CLI::App* drain =
-      asking("drain", "empty backends gracefully, at a pace, and wait until they are empty", drain_.json,
-             [this](const AdminClient& client) {
-               if (!over_.empty()) drain_.request.over = parse_duration(over_);
-               if (!deadline_.empty()) drain_.request.deadline = parse_duration(deadline_);
-               if (pause_) drain_.request.action = DrainAction::Pause;
-               if (resume_) drain_.request.action = DrainAction::Resume;
-               if (hurry_) drain_.request.action = DrainAction::Hurry;
-               drain_.wait = !no_wait_;
-               return drain_command(console_, client, drain_);
-             });
+  CLI::App* drain = asking("drain", "empty backends gracefully, at a pace, and wait until they are empty", drain_.json,
+                           [this](const AdminClient& client) {
+                             if (!over_.empty()) drain_.request.over = parse_duration(over_);
+                             if (!deadline_.empty()) drain_.request.deadline = parse_duration(deadline_);
+                             if (pause_) drain_.request.action = DrainAction::Pause;
+                             if (resume_) drain_.request.action = DrainAction::Resume;
+                             if (hurry_) drain_.request.action = DrainAction::Hurry;
+                             drain_.wait = !no_wait_;
+                             return drain_command(console_, client, drain_);
+                           });
   drain->add_option("BACKEND", drain_.backends, "pool/backend, or backend where that is unambiguous")->required();
   std::vector<CLI::Option*> orders = {
       drain->add_option("--over", over_, "spread the farewells over so long (default: 30s)")->check(kDuration),

@@ -10,17 +10,17 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string text_of(const ordered_json& json) { return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace); }
+std::string text_of(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
 
 }  // namespace
 
 std::string check_json(const std::string& path, const ConfigResult& config) {
   ordered_json json = {{"file", path}, {"ok", config.settings.has_value()}, {"problems", ordered_json::array()}};
   for (const Problem& problem : config.problems) {
-    json["problems"].push_back({{"file", problem.file},
-                                {"line", problem.line},
-                                {"column", problem.column},
-                                {"error", problem.what}});
+    json["problems"].push_back(
+        {{"file", problem.file}, {"line", problem.line}, {"column", problem.column}, {"error", problem.what}});
   }
   if (!config.settings) return text_of(json);
   std::size_t backends = 0;
@@ -47,12 +47,8 @@ std::string json_library_version() {
 std::string drains_json(const std::vector<DrainView>& drains) {
   ordered_json json = {{"backends", ordered_json::array()}};
   for (const DrainView& view : drains) {
-    ordered_json one = {{"pool", view.name.pool},
-                        {"backend", view.name.backend},
-                        {"state", view.state},
-                        {"total", view.drain.total},
-                        {"moved", view.drain.moved},
-                        {"cut", view.drain.cut},
+    ordered_json one = {{"pool", view.name.pool},           {"backend", view.name.backend}, {"state", view.state},
+                        {"total", view.drain.total},        {"moved", view.drain.moved},    {"cut", view.drain.cut},
                         {"elapsed_s", view.drain.elapsed_s}};
     if (!view.error.empty()) one["error"] = view.error;
     json["backends"].push_back(std::move(one));

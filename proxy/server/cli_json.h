@@ -12,7 +12,8 @@
 
 namespace limpet::server {
 
-// {"file","ok","problems":[{"file","line","column","error"}],"listeners","routes","pools","backends"}; counts only where ok.
+// {"file","ok","problems":[{"file","line","column","error"}],"listeners","routes","pools","backends"}; counts only
+// where ok.
 std::string check_json(const std::string& path, const ConfigResult& config);
 
 // {"version","build","libraries":{…}}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// drain: orders it, then watches from outside until each backend is empty. Interrupting the command does not touch the drain.
+// drain: orders it, then watches from outside until each backend is empty. Interrupting the command does not touch the
+// drain.
 #include <algorithm>
 #include <set>
 #include <thread>
@@ -186,7 +187,8 @@ void DrainCommand::add_late_cuts() {
 int DrainCommand::finish() {
   if (options_.json) console_.out << drains_json(views_) << '\n';
   if (exit_ != kDone) return exit_;
-  const bool failed = std::any_of(views_.begin(), views_.end(), [](const DrainView& view) { return !view.error.empty(); });
+  const bool failed =
+      std::any_of(views_.begin(), views_.end(), [](const DrainView& view) { return !view.error.empty(); });
   if (failed) return kUnavailable;
   const bool cut = std::any_of(views_.begin(), views_.end(), [](const DrainView& view) { return view.drain.cut > 0; });
   return cut ? kSessionsCut : kDone;

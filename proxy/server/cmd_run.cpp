@@ -48,6 +48,8 @@ int run_command(Console& console, const RunOptions& options) {
   return config.unreadable ? kNoInput : kBadConfig;
 }
 
-int demo_command(std::uint16_t port) { return run_demo(port); }
+int demo_command(std::uint16_t port) {
+  return run_demo(port);
+}
 
 }  // namespace limpet::server

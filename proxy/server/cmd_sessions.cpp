@@ -8,8 +8,8 @@ namespace limpet::server {
 
 namespace {
 
-// Turns the pool and backend that were asked for into those that exist; tells what is unknown. A backend that is not in the
-// pools has no sessions that one could mean.
+// Turns the pool and backend that were asked for into those that exist; tells what is unknown. A backend that is not in
+// the pools has no sessions that one could mean.
 std::optional<ExitCode> resolve_names(Console& console, const AdminClient& client, SessionFilter& filter) {
   if (filter.pool.empty() && filter.backend.empty()) return std::nullopt;
   auto found = fetch_pools(console, client);
@@ -53,7 +53,8 @@ int sessions_command(Console& console, const AdminClient& client, const Sessions
                     rough_bytes(session.bytes_to_client), rough_bytes(session.bytes_to_backend)});
   }
   print_table(console.out, "",
-              {"SESSION", "PROTOCOL", "BACKEND", "KEY", "CLIENT", "STATE", "AGE", "IDLE", "TO CLIENT", "TO BACKEND"}, rows);
+              {"SESSION", "PROTOCOL", "BACKEND", "KEY", "CLIENT", "STATE", "AGE", "IDLE", "TO CLIENT", "TO BACKEND"},
+              rows);
   if (sessions->size() >= filter.limit) {
     console.err << "There may be more than these " << grouped(filter.limit) << "; --limit shows more.\n";
   }

@@ -26,7 +26,8 @@ void print_pool(Console& console, const PoolStatus& pool) {
     rows.push_back({backend.name, backend.address, backend.state, backend.health, std::to_string(backend.weight),
                     percent(backend.share), grouped(backend.keys), by_protocol(backend.sessions)});
   }
-  print_table(console.out, "  ", {"BACKEND", "ADDRESS", "STATE", "HEALTH", "WEIGHT", "SHARE", "KEYS", "SESSIONS"}, rows);
+  print_table(console.out, "  ", {"BACKEND", "ADDRESS", "STATE", "HEALTH", "WEIGHT", "SHARE", "KEYS", "SESSIONS"},
+              rows);
   for (const BackendStatus& backend : pool.backends) {
     if (!backend.drain || backend.state != "draining") continue;
     DrainView view{{pool.name, backend.name}, backend.state, *backend.drain, total(backend.sessions), ""};

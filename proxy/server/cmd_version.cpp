@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // version: what this binary is made of.
-#include <boost/version.hpp>
 #include <event2/event.h>
 #include <openssl/crypto.h>
 #include <spdlog/version.h>
 #include <xxhash.h>
+
+#include <boost/version.hpp>
 
 #include "proxy/server/cli_json.h"
 #include "proxy/server/commands.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands of `limpet`, each a function of its options: what cli.cpp has parsed goes in, an exit code comes out. Each group
-// lives in its own cmd_*.cpp. Nothing here knows the command line's syntax, so tests call commands directly.
+// The commands of `limpet`, each a function of its options: what cli.cpp has parsed goes in, an exit code comes out.
+// Each group lives in its own cmd_*.cpp. Nothing here knows the command line's syntax, so tests call commands directly.
 #pragma once
 
 #include <chrono>
@@ -20,9 +20,9 @@ inline constexpr const char* kDefaultConfig = "/etc/limpet/limpet.toml";
 inline constexpr const char* kDefaultAdmin = "unix:/run/limpet/admin.sock";
 
 struct RunOptions {
-  std::string config;                 // "": the default, unless there are flags
+  std::string config;  // "": the default, unless there are flags
   std::vector<std::string> listen, to, keys;
-  std::string admin;                  // with flags: where the admin API is; "": the default
+  std::string admin;  // with flags: where the admin API is; "": the default
 };
 int run_command(Console& console, const RunOptions& options);
 

@@ -26,10 +26,10 @@ std::size_t utf8_length(std::string_view text) {
     if ((at(i) & 0xc0) != 0x80) return 0;
   }
   const unsigned char second = at(1);
-  if (first == 0xe0 && second < 0xa0) return 0;                             // overlong
-  if (first == 0xed && second > 0x9f) return 0;                             // surrogates
+  if (first == 0xe0 && second < 0xa0) return 0;  // overlong
+  if (first == 0xed && second > 0x9f) return 0;  // surrogates
   if ((first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) return 0;
-  if (first == 0xc2 && second < 0xa0) return 0;                             // C1 control characters
+  if (first == 0xc2 && second < 0xa0) return 0;                                     // C1 control characters
   if (first == 0xe2 && second == 0x80 && at(2) >= 0xaa && at(2) <= 0xae) return 0;  // bidirectional overrides
   if (first == 0xe2 && second == 0x81 && at(2) >= 0xa6 && at(2) <= 0xa9) return 0;
   return length;
@@ -55,7 +55,8 @@ Console standard_console() {
   const char* no_color = std::getenv("NO_COLOR");
   console.color = console.terminal && (no_color == nullptr || *no_color == '\0');
   winsize size{};
-  if (console.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20) console.columns = size.ws_col;
+  if (console.terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20)
+    console.columns = size.ws_col;
   return console;
 }
 

@@ -26,10 +26,10 @@ Console standard_console();
 // Control bytes and invalid UTF-8 as \xNN: keys come from clients and must not steer the operator's terminal.
 std::string printable(std::string_view text);
 
-std::string grouped(std::uint64_t n);           // 1234567 -> "1,234,567"
+std::string grouped(std::uint64_t n);                         // 1234567 -> "1,234,567"
 std::string counted(std::uint64_t n, std::string_view noun);  // "1 session", "2,000 sessions"
-std::string rough_duration(double seconds);     // "0.4s" "12s" "3m 4s" "2h 5m" "3d 4h"
-std::string rough_bytes(std::uint64_t bytes);   // "512" "1.5K" "3.2M"
+std::string rough_duration(double seconds);                   // "0.4s" "12s" "3m 4s" "2h 5m" "3d 4h"
+std::string rough_bytes(std::uint64_t bytes);                 // "512" "1.5K" "3.2M"
 
 // {websocket: 3, sse: 1} -> "3 websocket, 1 sse"; "none" where it is empty.
 std::string by_protocol(const std::map<std::string, std::uint64_t>& sessions);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be asked of the running proxy: the one interface between the admin API (admin.h) and the process (process.h).
-// Everything is called on the control loop's thread. Answers that need the workers come later, on the same thread, through the
-// callback; the callback may be called before the function returns.
+// What can be asked of the running proxy: the one interface between the admin API (admin.h) and the process
+// (process.h). Everything is called on the control loop's thread. Answers that need the workers come later, on the same
+// thread, through the callback; the callback may be called before the function returns.
 #pragma once
 
 #include <chrono>
@@ -32,7 +32,7 @@ struct BackendStatus {
   std::string state;   // ready draining drained
   std::string health;  // up down ejected
   unsigned weight = 1;
-  double share = 0;    // of the key space
+  double share = 0;  // of the key space
   std::uint64_t keys = 0;
   std::map<std::string, std::uint64_t> sessions;  // by protocol, only those that are not 0
   std::optional<DrainStatus> drain;               // while draining
@@ -51,7 +51,7 @@ struct Status {
   double uptime_s = 0;
   int pid = 0;
   unsigned workers = 0;
-  std::string state;  // running draining
+  std::string state;                              // running draining
   std::map<std::string, std::uint64_t> sessions;  // by protocol
   std::vector<PoolStatus> pools;
 };
@@ -74,7 +74,7 @@ struct SessionFilter {
 struct DrainOrder {
   milliseconds over{30000};
   milliseconds deadline{60000};
-  bool soft = false;        // only wait: no farewells, no deadline
+  bool soft = false;  // only wait: no farewells, no deadline
   bool whole_keys = false;
   bool force = false;
   bool dry_run = false;
@@ -87,8 +87,8 @@ struct DrainPlan {
   std::uint64_t sessions = 0;
   std::uint64_t keys = 0;
   double takes_s = 0;
-  std::map<std::string, std::uint64_t> goes_to;                // backend -> sessions
-  std::map<std::string, std::uint64_t> load_after;             // backend -> sessions it would have
+  std::map<std::string, std::uint64_t> goes_to;     // backend -> sessions
+  std::map<std::string, std::uint64_t> load_after;  // backend -> sessions it would have
   std::vector<std::pair<std::string, std::uint64_t>> heavy;
 };
 
@@ -110,16 +110,18 @@ class Control {
 
   virtual bool accepting() const = 0;  // /readyz: taking new sessions
   virtual Status status() = 0;
-  virtual std::string metrics() = 0;   // Prometheus text
+  virtual std::string metrics() = 0;  // Prometheus text
 
   // Refusal, or nullopt. `plan` is filled in either way where it can be.
   virtual std::optional<Refusal> drain(const std::string& pool, const std::string& backend, const DrainOrder& order,
                                        DrainPlan& plan) = 0;
-  virtual std::optional<Refusal> drain_action(const std::string& pool, const std::string& backend, DrainAction action) = 0;
+  virtual std::optional<Refusal> drain_action(const std::string& pool, const std::string& backend,
+                                              DrainAction action) = 0;
   virtual std::optional<Refusal> ready(const std::string& pool, const std::string& backend) = 0;
 
   // nullopt in the callback: no such pool (or, with pool "", none has the key open and the first pool is used).
-  virtual void where(const std::string& pool, const std::string& key, std::function<void(std::optional<Where>)> done) = 0;
+  virtual void where(const std::string& pool, const std::string& key,
+                     std::function<void(std::optional<Where>)> done) = 0;
   virtual void sessions(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) = 0;
   // Farewell to all sessions that match (limit ignored); the callback gets their number.
   virtual void close(const SessionFilter& filter, std::function<void(std::uint64_t)> done) = 0;

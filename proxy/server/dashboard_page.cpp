@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page's source. Everything that comes from the proxy becomes text nodes, never markup. The stream is read by fetch, not
-// EventSource, because only fetch can send the token; the token lives in the tab's session storage.
+// The page's source. Everything that comes from the proxy becomes text nodes, never markup. The stream is read by
+// fetch, not EventSource, because only fetch can send the token; the token lives in the tab's session storage.
 #include "proxy/server/dashboard_page.h"
 
 namespace limpet::server {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The dashboard: one page without outside resources that draws what GET /v1/events tells. It holds no data and no secret.
+// The dashboard: one page without outside resources that draws what GET /v1/events tells. It holds no data and no
+// secret.
 #pragma once
 
 #include <string>

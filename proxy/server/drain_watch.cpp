@@ -102,13 +102,16 @@ std::string progress_bar(const DrainView& view, std::size_t name_width, unsigned
   return name + "  " + bar + "  " + text;
 }
 
-std::string progress_line(const DrainView& view) { return printable(view.name.text()) + ": " + facts(view); }
+std::string progress_line(const DrainView& view) {
+  return printable(view.name.text()) + ": " + facts(view);
+}
 
 std::string outcome_line(const DrainView& view) {
   const std::string name = printable(view.name.text()) + ": ";
   if (!view.error.empty()) return name + printable(view.error);
   const std::uint64_t left = view.drain.total - std::min(view.drain.total, view.drain.cut);
-  std::string text = name + "drained in " + rough_duration(view.drain.elapsed_s) + ", " + counted(left, "session") + " left by farewell";
+  std::string text = name + "drained in " + rough_duration(view.drain.elapsed_s) + ", " + counted(left, "session") +
+                     " left by farewell";
   return text + (view.drain.cut > 0 ? ", " + grouped(view.drain.cut) + " cut" : "");
 }
 

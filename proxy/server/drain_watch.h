@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A drain as the command line sees it from outside: its state read off the pool's status again and again, and shown as a bar
-// or as lines. Pure but for the printing; cmd_drain.cpp does the asking and the waiting.
+// A drain as the command line sees it from outside: its state read off the pool's status again and again, and shown as
+// a bar or as lines. Pure but for the printing; cmd_drain.cpp does the asking and the waiting.
 #pragma once
 
 #include <string>
@@ -15,10 +15,10 @@ namespace limpet::server {
 
 struct DrainView {
   BackendName name;
-  std::string state;    // draining drained ready; "refused", "gone"
-  DrainStatus drain;    // as last seen
+  std::string state;       // draining drained ready; "refused", "gone"
+  DrainStatus drain;       // as last seen
   std::uint64_t open = 0;  // sessions still open
-  std::string error;    // why it did not come to its end; "" while it may
+  std::string error;       // why it did not come to its end; "" while it may
 
   bool is_empty() const { return state == "drained" && open == 0; }
   bool is_over() const { return is_empty() || !error.empty(); }
@@ -27,8 +27,8 @@ struct DrainView {
 // Takes over what `pool` says about the view's backend now.
 void update(DrainView& view, const PoolStatus& pool);
 
-// The value of limpet_drain_sessions_cut_total for a backend in Prometheus text; 0 where it is not there. It outlives the drain
-// itself, whose last moments polling may miss.
+// The value of limpet_drain_sessions_cut_total for a backend in Prometheus text; 0 where it is not there. It outlives
+// the drain itself, whose last moments polling may miss.
 std::uint64_t sessions_cut(std::string_view metrics, const BackendName& name);
 
 // "chat/chat-1  ██████░░░░  310 of 1,234 sessions left, 41/s, ETA 8s", at most `columns` wide, padded names.

@@ -6,10 +6,10 @@ namespace limpet::server {
 
 enum ExitCode : int {
   kDone = 0,
-  kSessionsCut = 2,    // done, but sessions were cut
-  kUsage = 64,         // usage, or an unknown name
-  kNoInput = 66,       // a file cannot be read
-  kUnavailable = 69,   // the proxy cannot be reached, or refuses
+  kSessionsCut = 2,   // done, but sessions were cut
+  kUsage = 64,        // usage, or an unknown name
+  kNoInput = 66,      // a file cannot be read
+  kUnavailable = 69,  // the proxy cannot be reached, or refuses
   kInternal = 70,
   kNoPermission = 77,
   kBadConfig = 78,

@@ -52,8 +52,8 @@ class HealthChecks::Probe final : public net::StreamHandler {
       if (stream_->connect_error() != 0) return conclude(false);
       if (settings.check == Check::Tcp) return conclude(true);
       connected_ = true;
-      const std::string request =
-          "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name + "\r\nUser-Agent: limpet\r\nConnection: close\r\n\r\n";
+      const std::string request = "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name +
+                                  "\r\nUser-Agent: limpet\r\nConnection: close\r\n\r\n";
       const iovec piece{const_cast<char*>(request.data()), request.size()};
       if (stream_->write(&piece, 1).status != net::IoStatus::Ok) return conclude(false);
       stream_->watch(true, false);

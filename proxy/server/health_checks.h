@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Active and passive health of all backends (balancer/health.h decides, this file asks). Owned by the process, on the control
-// loop's thread. One check per backend is under way at most, with a timeout; nothing blocks.
+// Active and passive health of all backends (balancer/health.h decides, this file asks). Owned by the process, on the
+// control loop's thread. One check per backend is under way at most, with a timeout; nothing blocks.
 #pragma once
 
 #include <memory>

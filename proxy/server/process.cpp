@@ -43,7 +43,9 @@ constexpr Duration kTick = std::chrono::milliseconds(10);
 constexpr std::uint64_t kTicksPerSweep = 100;
 constexpr std::uint64_t kReservedDescriptors = 64;  // for listeners, health checks, admin and logs
 
-double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds_of(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 // One backend that is being emptied.
 struct Drain {
@@ -190,7 +192,7 @@ class Process final : public Control {
   std::map<const Pool*, std::vector<double>> shares_;
 
   std::uint64_t ticks_ = 0;
-  bool leaving_ = false;         // SIGTERM: the process drains itself
+  bool leaving_ = false;  // SIGTERM: the process drains itself
   bool listeners_closed_ = false;
   bool running_ = true;
   Time leaving_since_{};
@@ -521,7 +523,8 @@ BackendStatus Process::backend_status(const Pool&, const Backend& backend, doubl
   for (std::size_t p = 0; p < metrics::kProtocols; ++p) {
     std::int64_t open = 0;
     for (const auto* cells : backend.cells) open += cells->protocols[p].sessions.value();
-    if (open > 0) status.sessions[std::string(metrics::name(static_cast<metrics::Protocol>(p)))] = static_cast<std::uint64_t>(open);
+    if (open > 0)
+      status.sessions[std::string(metrics::name(static_cast<metrics::Protocol>(p)))] = static_cast<std::uint64_t>(open);
   }
   if (const Drain* drain = find_drain(backend)) {
     const Time now = loop_.now();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The filter of GET /v1/sessions and POST /v1/close as text: read from a query or from single members, and written as a query
-// by the command line. Strict: an unknown name or an unreadable value is an error, never an empty filter.
+// The filter of GET /v1/sessions and POST /v1/close as text: read from a query or from single members, and written as a
+// query by the command line. Strict: an unknown name or an unreadable value is an error, never an empty filter.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The version, as `limpet version`, the status and limpet_build_info tell it. The same as project(VERSION) in CMakeLists.txt.
+// The version, as `limpet version`, the status and limpet_build_info tell it. The same as project(VERSION) in
+// CMakeLists.txt.
 #pragma once
 
 #include <string_view>

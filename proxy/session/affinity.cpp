@@ -183,7 +183,8 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::stri
     return {Outcome::Picked, PickReason::Learned, {}};
   }
   if (learned != nullptr && !held) {
-    entry.home = ask.pool->backends[ask.pool->ranker->first(balancer::hash_key(key, ask.pool->settings->hash_seed))].get();
+    entry.home =
+        ask.pool->backends[ask.pool->ranker->first(balancer::hash_key(key, ask.pool->settings->hash_seed))].get();
     entry.has_learned = true;
     move(shard, entry, learned->backend, nullptr);
   }
@@ -313,7 +314,8 @@ void Affinity::learn(const Member& member, std::string_view id, Time now) {
     }
     shard.learned.erase(oldest);
   }
-  shard.learned.insert_or_assign(Key{&pool, std::string(id)}, Learned{key, member.backend, now + pool.settings->learn_ttl});
+  shard.learned.insert_or_assign(Key{&pool, std::string(id)},
+                                 Learned{key, member.backend, now + pool.settings->learn_ttl});
 }
 
 void Affinity::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {

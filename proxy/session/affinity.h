@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The affinity table: which backend holds which key, and which open sessions a key has. Shared by all workers, sharded by key;
-// picking and reserving is one critical section of the key's shard, so a key's sessions meet on one backend whatever workers
-// they are on. Touched when a session opens, connects or ends, never per byte.
+// The affinity table: which backend holds which key, and which open sessions a key has. Shared by all workers, sharded
+// by key; picking and reserving is one critical section of the key's shard, so a key's sessions meet on one backend
+// whatever workers they are on. Touched when a session opens, connects or ends, never per byte.
 //
 // Rules (in this order; the first that applies is the recorded reason): learned, live, hash, fallback, balance.
 #pragma once
@@ -40,17 +40,17 @@ class Affinity {
     Entry* entry = nullptr;      // null: not held
     Backend* backend = nullptr;  // where this session is (or is connecting to)
     SessionRef ref;
-    bool leaving = false;        // a turn has told it to leave
+    bool leaving = false;  // a turn has told it to leave
   };
 
   struct Ask {
     Pool* pool = nullptr;
-    std::string key;            // "" with has_key false
+    std::string key;  // "" with has_key false
     bool has_key = false;
-    std::string learned_id;     // a server-made id that the request carries; "": none
-    bool last_words = false;    // what a learned session still has to say reaches its old backend while that is up, even
-                                // after its key's turn: limpet has not closed it yet
-    std::vector<bool> tried;    // backends that this session failed to connect to, by index
+    std::string learned_id;   // a server-made id that the request carries; "": none
+    bool last_words = false;  // what a learned session still has to say reaches its old backend while that is up, even
+                              // after its key's turn: limpet has not closed it yet
+    std::vector<bool> tried;  // backends that this session failed to connect to, by index
   };
 
   enum class Outcome : std::uint8_t {
@@ -79,16 +79,16 @@ class Affinity {
   // Before a session opens: false where its key has moved since it was reserved, and it has to pick again.
   bool still_home(const Member& member);
 
-  // The connect to member.backend failed: moves the key (unless another session has done so) and the member with it, to the
-  // next of the ranking that ask.tried leaves. Requires: member is held, and ask.tried has its backend.
+  // The connect to member.backend failed: moves the key (unless another session has done so) and the member with it, to
+  // the next of the ranking that ask.tried leaves. Requires: member is held, and ask.tried has its backend.
   Pick reserve_next(Member& member, const Ask& ask, Time now, Leavers& leavers);
 
   void release(Member& member, Time now);
 
   // A backend has handed out `id` in answer to a request under member's key.
   void learn(const Member& member, std::string_view id, Time now);
-  // limpet itself has told the client that this learned session is over: the id is recognised as closed for a while, or,
-  // without `as_closed`, unknown from now on.
+  // limpet itself has told the client that this learned session is over: the id is recognised as closed for a while,
+  // or, without `as_closed`, unknown from now on.
   void forget(const Pool& pool, std::string_view id, bool as_closed, Time now);
 
   // The key under which a session is held; "" for one without a key. Valid while it is held.
@@ -100,11 +100,12 @@ class Affinity {
     std::string key;
     std::uint32_t sessions = 0;
   };
-  // The keys that `backend` holds and that have an open session. Those without are released at once where `release_idle`.
+  // The keys that `backend` holds and that have an open session. Those without are released at once where
+  // `release_idle`.
   std::vector<KeyOnBackend> keys_on(const Backend& backend, bool release_idle);
 
-  // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there that
-  // have not been told yet are put in `leavers`. False: the key is not (any longer) there.
+  // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there
+  // that have not been told yet are put in `leavers`. False: the key is not (any longer) there.
   bool turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, Time now, Leavers& leavers);
 
   // Drops what has expired, in a part of the shards at each call (all of them in 16 calls).
@@ -152,7 +153,8 @@ class Affinity {
   static void move(Shard& shard, Entry& entry, Backend* to, Leavers* leavers);
   void make_room(Shard& shard);
   Pick pick_for(Shard& shard, Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers);
-  Pick reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned, Time now, Leavers& leavers);
+  Pick reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned, Time now,
+                     Leavers& leavers);
   Pick reserve_balanced(Member& member, const Ask& ask, Time now, Leavers& leavers);
   std::optional<Learned> look_up_learned(const Pool& pool, std::string_view id, Time now, milliseconds ttl);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backend and Pool: the live state that all workers share. What is constant is read freely; the rest are a few relaxed atomics,
-// touched when a session opens or ends, never per byte. The control loop writes state, health and ramp.
+// Backend and Pool: the live state that all workers share. What is constant is read freely; the rest are a few relaxed
+// atomics, touched when a session opens or ends, never per byte. The control loop writes state, health and ramp.
 #pragma once
 
 #include <atomic>
@@ -38,9 +38,9 @@ class Backend {
   std::atomic<BackendState> state{BackendState::Ready};
   std::atomic<BackendHealth> health{BackendHealth::Up};
   std::atomic<float> ramp{1.0F};
-  std::atomic<std::uint32_t> sessions{0};       // open, of every protocol
-  std::atomic<std::uint32_t> keys{0};           // affinity entries
-  std::atomic<bool> has_failed_lately{false};   // so that a success is reported only where it changes something
+  std::atomic<std::uint32_t> sessions{0};      // open, of every protocol
+  std::atomic<std::uint32_t> keys{0};          // affinity entries
+  std::atomic<bool> has_failed_lately{false};  // so that a success is reported only where it changes something
 
   bool is_up() const { return health.load(std::memory_order_relaxed) != BackendHealth::Down; }
   // May take new keys.
@@ -51,8 +51,8 @@ class Backend {
   // May keep what it holds: the key's turn moves its entry elsewhere, so a draining backend still serves.
   bool serves() const { return state.load(std::memory_order_relaxed) != BackendState::Drained && is_up(); }
 
-  // Called where a session's backend side broke off. How long the client's end should wait, so that the ends of many sessions
-  // that lost their backend at once are spread over `spread`; the first few of a second end at once.
+  // Called where a session's backend side broke off. How long the client's end should wait, so that the ends of many
+  // sessions that lost their backend at once are spread over `spread`; the first few of a second end at once.
   Duration crash_delay(Time now, Duration spread, double random_fraction);
 
  private:

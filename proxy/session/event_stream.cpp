@@ -9,9 +9,13 @@ constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 }  // namespace
 
-std::string EventStream::opening() const { return "retry: " + std::to_string(settings_.retry.count()) + "\n\n"; }
+std::string EventStream::opening() const {
+  return "retry: " + std::to_string(settings_.retry.count()) + "\n\n";
+}
 
-std::int64_t EventStream::base_ms() const { return seen_.retry_ms() >= 0 ? seen_.retry_ms() : settings_.retry.count(); }
+std::int64_t EventStream::base_ms() const {
+  return seen_.retry_ms() >= 0 ? seen_.retry_ms() : settings_.retry.count();
+}
 
 std::uint32_t EventStream::pass(std::string_view piece, std::vector<std::string_view>& out) {
   if (started_) return pass_bytes(piece, out);
@@ -49,7 +53,8 @@ std::uint32_t EventStream::pass_bytes(std::string_view bytes, std::vector<std::s
   return seen_.observe(kept).events;
 }
 
-// A CR at the end counts as a whole line end: should its LF still come, it makes one more empty line, which means nothing here.
+// A CR at the end counts as a whole line end: should its LF still come, it makes one more empty line, which means
+// nothing here.
 bool EventStream::ends_between_events() const {
   wire::SseObserver ended = seen_;
   ended.finish();
@@ -65,8 +70,8 @@ bool EventStream::want_farewell() {
 std::string EventStream::farewell(double random_fraction) const {
   const auto jitter = static_cast<std::int64_t>(random_fraction * static_cast<double>(settings_.retry_jitter.count()));
   const std::string line = "retry: " + std::to_string(base_ms() + jitter) + "\n";
-  // In mid-event an empty line would dispatch the unfinished half: the field alone is heeded at the end of its line, and the
-  // client discards the rest at the end of the stream.
+  // In mid-event an empty line would dispatch the unfinished half: the field alone is heeded at the end of its line,
+  // and the client discards the rest at the end of the stream.
   if (said_farewell_ || ends_between_events()) return line + "\n";
   return seen_.at_line_start() || seen_.cr_pending() ? line : "\n" + line;
 }

@@ -198,7 +198,8 @@ void Exchange::take_body(std::string_view bytes) {
     worker_.cells().backpressure_pauses.add();
     watch_backend();
   }
-  if (client_.pending() > 0) worker_.wheel().arm_no_later(*this, client_.stalled_since() + record_->route->http.stall_timeout);
+  if (client_.pending() > 0)
+    worker_.wheel().arm_no_later(*this, client_.stalled_since() + record_->route->http.stall_timeout);
 }
 
 void Exchange::pass_body() {
@@ -294,7 +295,8 @@ void Exchange::body_done() {
   drain_then_finish(leaving_.value_or(CloseReason::BackendClosed));
 }
 
-// The backend died under an event stream. Where many die at once their ends are spread; the client stays connected meanwhile.
+// The backend died under an event stream. Where many die at once their ends are spread; the client stays connected
+// meanwhile.
 void Exchange::end_stream_later(CloseReason reason) {
   end_reason_ = reason;
   const Duration delay =
@@ -336,7 +338,8 @@ void Exchange::finish(CloseReason reason) {
   disarm();
   if (!record_ || record_->finished()) return;
   if (record_->counted() && record_->protocol() == Protocol::Http && response_begun_) {
-    record_->backend_cells().http_request_duration.observe(std::chrono::duration<double>(worker_.now() - began_).count());
+    record_->backend_cells().http_request_duration.observe(
+        std::chrono::duration<double>(worker_.now() - began_).count());
   }
   record_->finish(reason);
 }
@@ -389,7 +392,8 @@ void Exchange::client_drained() {
 void Exchange::farewell(CloseReason reason) {
   if (state_ == State::Over || leaving_) return;
   leaving_ = reason;
-  // Before the response has begun the key's move is noticed on connecting, or the farewell follows as soon as it is open.
+  // Before the response has begun the key's move is noticed on connecting, or the farewell follows as soon as it is
+  // open.
   if (state_ != State::Body || record_->protocol() != Protocol::Sse) return;
   if (!events_ || events_->want_farewell()) end_stream();  // an encoded stream just ends
 }
@@ -397,7 +401,8 @@ void Exchange::farewell(CloseReason reason) {
 void Exchange::cut(CloseReason reason) {
   if (state_ == State::Over) return;
   drop_backend();
-  if (!response_begun_) return answer(503, reason, "this took longer than the drain allowed", "Retry-After", retry_after());
+  if (!response_begun_)
+    return answer(503, reason, "this took longer than the drain allowed", "Retry-After", retry_after());
   if (events_ && state_ != State::Draining) {
     leaving_ = reason;
     return end_stream();

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exchange: one request and its response between a client and a backend over HTTP/1.1: admission, pick, connect and retry,
-// relay both ways with back-pressure. It becomes an event stream or a long poll where the response, the request or time
-// shows that it is one; on a verified 101 it hands both connections to a WebSocketSession. Owned by its client's side.
+// Exchange: one request and its response between a client and a backend over HTTP/1.1: admission, pick, connect and
+// retry, relay both ways with back-pressure. It becomes an event stream or a long poll where the response, the request
+// or time shows that it is one; on a verified 101 it hands both connections to a WebSocketSession. Owned by its
+// client's side.
 //
 //   Picking → Connecting → Sent → Body → Draining → Over
 //                 ↑___________|  (a backend that fails before anything was sent; a stale idle connection)
 //
-// exchange_open.cpp holds the way to a backend, exchange.cpp what follows, exchange_answers.cpp what limpet says itself.
+// exchange_open.cpp holds the way to a backend, exchange.cpp what follows, exchange_answers.cpp what limpet says
+// itself.
 #pragma once
 
 #include <memory>
@@ -38,9 +40,9 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   // Pieces of the request's content, valid during the call. Called once with `last`, also where there is no body.
   void request_body(const std::vector<std::string_view>& pieces, bool last, const wire::Fields* trailers);
   void request_broken();
-  void client_eof();     // no more requests; this one is complete
-  void client_reset();   // the client is gone; ends the exchange without calling back
-  void client_drained(); // some of what was pending has been taken
+  void client_eof();      // no more requests; this one is complete
+  void client_reset();    // the client is gone; ends the exchange without calling back
+  void client_drained();  // some of what was pending has been taken
 
   // --- Session ---
   void farewell(CloseReason reason) override;
@@ -110,7 +112,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   std::unique_ptr<SessionRecord> record_;
   std::unique_ptr<net::Stream> backend_;
   Outlet to_backend_;
-  Buffer input_;  // the beginning of a response head
+  Buffer input_;              // the beginning of a response head
   std::string request_text_;  // the head as sent, for a second try; freed when the response has begun
   wire::BodyDecoder body_;
   std::unique_ptr<EventStream> events_;
@@ -125,7 +127,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   CloseReason end_reason_ = CloseReason::BackendClosed;
   std::optional<CloseReason> leaving_;  // a farewell is due
   Time sent_at_{};
-  Time deadline_{};       // of the present state; Time{}: none
+  Time deadline_{};  // of the present state; Time{}: none
   Time last_activity_{};
   std::uint64_t body_taken_ = 0;
   std::uint8_t informational_ = 0;
@@ -134,20 +136,20 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   bool is_safe_ = false;
   bool has_body_ = false;
   bool request_done_ = false;
-  bool request_begun_ = false;       // something of it was written to this backend connection
+  bool request_begun_ = false;  // something of it was written to this backend connection
   bool chunked_to_backend_ = false;
-  bool reused_ = false;              // the backend connection has served before
+  bool reused_ = false;  // the backend connection has served before
   bool limited_ = false;
-  bool learned_ = false;             // picked by a learned id
+  bool learned_ = false;  // picked by a learned id
   bool engine_io_poll_ = false;
-  bool engine_io_session_ = false;   // carries a sid
+  bool engine_io_session_ = false;  // carries a sid
   bool sniffing_ = false;
   bool discards_body_ = false;
   bool response_begun_ = false;
-  bool keeps_backend_ = false;       // the backend connection may serve again
+  bool keeps_backend_ = false;  // the backend connection may serve again
   bool first_event_seen_ = false;
   bool paused_backend_ = false;
-  bool secure_ = false;              // the client came over TLS to a trusted proxy
+  bool secure_ = false;  // the client came over TLS to a trusted proxy
 };
 
 }  // namespace limpet::session

@@ -15,7 +15,9 @@ bool Exchange::wants_event_stream() const {
 }
 
 // Seconds, jittered so that those who are turned away together do not come back together.
-std::string Exchange::retry_after() const { return std::to_string(1 + static_cast<int>(random_fraction() * 5)); }
+std::string Exchange::retry_after() const {
+  return std::to_string(1 + static_cast<int>(random_fraction() * 5));
+}
 
 std::string Exchange::session_cookie() const {
   if (new_cookie_.empty()) return {};
@@ -24,8 +26,8 @@ std::string Exchange::session_cookie() const {
   if (cookie.max_age.count() > 0) text += "; Max-Age=" + std::to_string(cookie.max_age.count() / 1000);
   text += "; HttpOnly; SameSite=";
   text += cookie.same_site == "none" ? "None" : cookie.same_site == "strict" ? "Strict" : "Lax";
-  const bool secure = cookie.secure == SessionCookie::Secure::Always ||
-                      (cookie.secure == SessionCookie::Secure::Auto && secure_);
+  const bool secure =
+      cookie.secure == SessionCookie::Secure::Always || (cookie.secure == SessionCookie::Secure::Auto && secure_);
   if (secure) text += "; Secure";
   return text;
 }
@@ -66,7 +68,8 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
   // One such status would end the client's EventSource for good.
   response_begun_ = true;
   const auto& sse = record_->route->sse;
-  const auto wait = sse.retry.count() + static_cast<std::int64_t>(random_fraction() * static_cast<double>(sse.retry_jitter.count()));
+  const auto wait =
+      sse.retry.count() + static_cast<std::int64_t>(random_fraction() * static_cast<double>(sse.retry_jitter.count()));
   const std::string body = "retry: " + std::to_string(wait) + "\n\n";
   const std::string origin(head_->fields.find("Origin").value_or(""));
   const wire::Field extra[] = {{"Content-Type", "text/event-stream"},

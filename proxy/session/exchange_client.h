@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ExchangeClient: the client's side of one request and its response, as the exchange sees it. An HTTP/1 connection implements
-// it (http_connection.h); an HTTP/2 stream will. What is sent is collected until flush(), so that a head and the first bytes of
-// its body, or all pieces of one read, leave in one write.
+// ExchangeClient: the client's side of one request and its response, as the exchange sees it. An HTTP/1 connection
+// implements it (http_connection.h); an HTTP/2 stream will. What is sent is collected until flush(), so that a head and
+// the first bytes of its body, or all pieces of one read, leave in one write.
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,8 @@ struct ResponsePlan {
 // What an upgraded connection takes over from its HTTP connection.
 struct ReleasedClient {
   std::unique_ptr<net::Stream> stream;
-  Outlet outlet;          // what the client has not taken yet
-  std::string unread;     // what the client has sent behind its request
+  Outlet outlet;       // what the client has not taken yet
+  std::string unread;  // what the client has sent behind its request
 };
 
 class ExchangeClient {

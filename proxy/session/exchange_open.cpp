@@ -92,8 +92,8 @@ bool Exchange::admit(std::size_t head_size) {
   }
   asks_websocket_ = ask == wire::UpgradeAsk::WebSocket;
 
-  const Route* route = worker_.snapshot().router.match(listener.settings.name, wire::host_without_port(head_->authority),
-                                                       wire::normalise_path(head_->path()));
+  const Route* route = worker_.snapshot().router.match(
+      listener.settings.name, wire::host_without_port(head_->authority), wire::normalise_path(head_->path()));
   if (route == nullptr) {
     cells.reject(RejectReason::NoRoute);
     answer(404, CloseReason::NoBackend, "no route matches this host and path");
@@ -116,8 +116,8 @@ bool Exchange::admit(std::size_t head_size) {
     answer(413, CloseReason::Limit, "the request body is too large");
     return false;
   }
-  shape_ = asks_websocket_          ? Protocol::WebSocket
-           : wants_event_stream()   ? Protocol::Sse
+  shape_ = asks_websocket_                                                      ? Protocol::WebSocket
+           : wants_event_stream()                                               ? Protocol::Sse
            : (route->settings->long_poll.always || has_long_poll_shape(*head_)) ? Protocol::LongPoll
                                                                                 : Protocol::Http;
   record_ = std::make_unique<SessionRecord>(worker_, *this, shape_, listener_, client, peer_.port());

@@ -9,8 +9,8 @@ using net::IoStatus;
 
 namespace {
 
-constexpr std::size_t kMostPipelined = 64 * 1024;               // bytes of later requests that may wait unparsed
-constexpr Duration kLinger = std::chrono::seconds(2);            // for the peer's FIN after ours
+constexpr std::size_t kMostPipelined = 64 * 1024;      // bytes of later requests that may wait unparsed
+constexpr Duration kLinger = std::chrono::seconds(2);  // for the peer's FIN after ours
 
 void append_filtered_fields(std::string& out, const ResponsePlan& plan) {
   if (plan.fields == nullptr) return;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// HttpConnection: one client connection that speaks HTTP/1 (RFC 9112): reads requests one after the other, lets an Exchange
-// answer each, and writes what the exchange sends. Owned by its worker. After an upgrade it gives its stream away and retires.
+// HttpConnection: one client connection that speaks HTTP/1 (RFC 9112): reads requests one after the other, lets an
+// Exchange answer each, and writes what the exchange sends. Owned by its worker. After an upgrade it gives its stream
+// away and retires.
 #pragma once
 
 #include <memory>
@@ -79,8 +80,8 @@ class HttpConnection final : public Owned, public ExchangeClient, private net::S
   bool processing_ = false;
   bool body_wanted_ = true;
   bool eof_ = false;
-  bool chunked_out_ = false;       // the response body is sent in chunks
-  bool close_after_ = false;       // no further request on this connection
+  bool chunked_out_ = false;  // the response body is sent in chunks
+  bool close_after_ = false;  // no further request on this connection
   bool any_request_ = false;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outlet: the way out to one peer. Writes at once; only the tail that the peer does not take is queued. Gather: collects the
-// pieces of one message (text made here, and views of what was just read) for a single write.
+// Outlet: the way out to one peer. Writes at once; only the tail that the peer does not take is queued. Gather:
+// collects the pieces of one message (text made here, and views of what was just read) for a single write.
 #pragma once
 
 #include <sys/uio.h>
@@ -19,7 +19,8 @@ class Worker;
 
 class Outlet {
  public:
-  // Sends now what the peer takes and queues the rest (all of it, behind what waits already). Reset: the connection is gone.
+  // Sends now what the peer takes and queues the rest (all of it, behind what waits already). Reset: the connection is
+  // gone.
   net::IoStatus send(Worker& worker, net::Stream& stream, iovec* pieces, int count);
   net::IoStatus send(Worker& worker, net::Stream& stream, std::string_view bytes);
   // Sends from the queue; called when the peer is writable.

@@ -110,7 +110,9 @@ std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::Requ
   return std::nullopt;
 }
 
-LearnedId engine_io_id(std::string_view sid) { return {"engine.io " + std::string(sid), LearnSource::Kind::EngineIo}; }
+LearnedId engine_io_id(std::string_view sid) {
+  return {"engine.io " + std::string(sid), LearnSource::Kind::EngineIo};
+}
 
 std::optional<LearnedId> learned_id(const PoolSettings& pool, const wire::RequestHead& head) {
   for (const auto& source : pool.learn) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who a request comes from: the client's address behind trusted proxies, its affinity key, and a learned session id that it
-// carries. Pure; the values are of hostile origin and prove nothing.
+// Who a request comes from: the client's address behind trusted proxies, its affinity key, and a learned session id
+// that it carries. Pure; the values are of hostile origin and prove nothing.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,8 @@
 namespace limpet::session {
 
 // The rightmost hop that is not a trusted proxy (X-Forwarded-For is read only where the peer itself is trusted).
-net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer, const std::vector<net::Cidr>& trusted);
+net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer,
+                              const std::vector<net::Cidr>& trusted);
 
 struct RequestKey {
   std::string value;
@@ -22,10 +23,12 @@ struct RequestKey {
 };
 
 // The first of the pool's keys that is present; the session cookie comes after the listed ones but before client_ip.
-std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::RequestHead& head, const net::IpAddress& client);
+std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::RequestHead& head,
+                                      const net::IpAddress& client);
 
 struct LearnedId {
-  std::string id;  // "engine.io sid", "header:Mcp-Session-Id value": the source is part of it, so that sources never collide
+  std::string
+      id;  // "engine.io sid", "header:Mcp-Session-Id value": the source is part of it, so that sources never collide
   LearnSource::Kind kind = LearnSource::Kind::EngineIo;
 };
 

@@ -105,11 +105,10 @@ const HttpSettings& Router::before_routing(std::string_view listener) const {
 }
 
 Snapshot::Snapshot(Settings from, std::vector<std::shared_ptr<Pool>> all)
-    : settings(std::move(from)),
-      pools(std::move(all)),
-      listeners(make_listeners(settings)),
-      router(settings, pools) {}
+    : settings(std::move(from)), pools(std::move(all)), listeners(make_listeners(settings)), router(settings, pools) {}
 
-Pool* Snapshot::find_pool(std::string_view name) const { return pool_named(pools, name); }
+Pool* Snapshot::find_pool(std::string_view name) const {
+  return pool_named(pools, name);
+}
 
 }  // namespace limpet::session

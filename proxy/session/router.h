@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshot and Router: what one configuration means to the workers. Immutable; the control loop builds it and posts it to each
-// worker. A session keeps its route and its backend, not the snapshot.
+// Snapshot and Router: what one configuration means to the workers. Immutable; the control loop builds it and posts it
+// to each worker. A session keeps its route and its backend, not the snapshot.
 #pragma once
 
 #include <memory>
@@ -38,7 +38,7 @@ class Router {
   std::unordered_map<std::string, Routes> exact_;
   std::vector<std::pair<std::string, Routes>> wildcard_;  // ".example.com", longest first
   Routes any_;
-  std::unordered_map<std::string, Route> fallback_;             // by listener: its pool
+  std::unordered_map<std::string, Route> fallback_;               // by listener: its pool
   std::unordered_map<std::string, HttpSettings> before_routing_;  // by listener
 };
 

@@ -10,7 +10,9 @@ namespace limpet::session {
 
 namespace {
 
-double seconds_of(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+double seconds_of(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
 
 std::string now_text() {
   timespec now{};
@@ -36,11 +38,17 @@ SessionRecord::SessionRecord(Worker& on, Session& session, Protocol protocol, st
   member.ref = worker.enlist(session);
 }
 
-SessionRecord::~SessionRecord() { finish(CloseReason::Shutdown); }
+SessionRecord::~SessionRecord() {
+  finish(CloseReason::Shutdown);
+}
 
-void SessionRecord::handed_to(Session& session) { worker.reseat(member.ref, session); }
+void SessionRecord::handed_to(Session& session) {
+  worker.reseat(member.ref, session);
+}
 
-metrics::BackendCells& SessionRecord::backend_cells() const { return *member.backend->cells[worker.index()]; }
+metrics::BackendCells& SessionRecord::backend_cells() const {
+  return *member.backend->cells[worker.index()];
+}
 
 void SessionRecord::picked(metrics::PickReason reason, bool limited) {
   limited_ = limited;
@@ -70,7 +78,9 @@ void SessionRecord::settle(metrics::HttpVersion version) {
   cells_->opened[static_cast<std::size_t>(version)].add();
 }
 
-void SessionRecord::handshake_took(Duration duration) { cells_->handshake.observe(seconds_of(duration)); }
+void SessionRecord::handshake_took(Duration duration) {
+  cells_->handshake.observe(seconds_of(duration));
+}
 
 void SessionRecord::finish(CloseReason reason) {
   if (finished_) return;

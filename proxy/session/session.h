@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Session: what a worker, a drain or an operator can do to any conversation, whatever it speaks. SessionRecord: what every
-// session has: its place under a key, its counters, and the one place where its end is booked.
+// Session: what a worker, a drain or an operator can do to any conversation, whatever it speaks. SessionRecord: what
+// every session has: its place under a key, its counters, and the one place where its end is booked.
 #pragma once
 
 #include <array>

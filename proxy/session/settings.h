@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the configuration says, as plain values. server/config.h reads them from TOML, one struct per table, one member per key
-// and with the key's default; the data path only reads them. Immutable once published; shared between threads by shared_ptr.
-// A session keeps its Route (and through its pool its backend), never the whole configuration.
+// What the configuration says, as plain values. server/config.h reads them from TOML, one struct per table, one member
+// per key and with the key's default; the data path only reads them. Immutable once published; shared between threads
+// by shared_ptr. A session keeps its Route (and through its pool its backend), never the whole configuration.
 #pragma once
 
 #include <chrono>
@@ -41,7 +41,11 @@ struct SessionCookie {
   std::string name = "limpet";
   milliseconds max_age{0};  // 0: a cookie of the browser's session
   std::string same_site = "lax";
-  enum class Secure : std::uint8_t { Auto, Always, Never } secure = Secure::Auto;  // auto: where the client came over TLS
+  enum class Secure : std::uint8_t {
+    Auto,
+    Always,
+    Never
+  } secure = Secure::Auto;  // auto: where the client came over TLS
   std::string path = "/";
 };
 

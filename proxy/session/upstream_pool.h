@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Idle upstream connections of one worker, kept for the next request to the same backend (RFC 9112 §9.3). One that the backend
-// closes, or that says anything unasked, is dropped at once.
+// Idle upstream connections of one worker, kept for the next request to the same backend (RFC 9112 §9.3). One that the
+// backend closes, or that says anything unasked, is dropped at once.
 #pragma once
 
 #include <memory>

@@ -27,7 +27,9 @@ void WebSocketSession::farewell(CloseReason reason) {
   update_interest();
 }
 
-void WebSocketSession::cut(CloseReason reason) { finish(reason); }
+void WebSocketSession::cut(CloseReason reason) {
+  finish(reason);
+}
 
 // Requires: phase_ is Parting.
 void WebSocketSession::part_if_possible() {
@@ -149,8 +151,8 @@ void WebSocketSession::side_gone(Side& side) {
   finish_if_done();
 }
 
-// The backend broke off without a Close. Where many sessions lose theirs at once the clients' ends are spread; until then the
-// client stays connected and what it says goes nowhere.
+// The backend broke off without a Close. Where many sessions lose theirs at once the clients' ends are spread; until
+// then the client stays connected and what it says goes nowhere.
 void WebSocketSession::lost_backend(CloseReason reason) {
   if (phase_ == Phase::Open) end_reason_ = reason;
   if (backend_.stream != nullptr) {
@@ -185,11 +187,10 @@ void WebSocketSession::finish(CloseReason reason, bool reset_client) {
   if (phase_ == Phase::Over) return;
   phase_ = Phase::Over;
   disarm();
-  if (!close_counted_) count_close(0, reason == CloseReason::ResetByClient || reason == CloseReason::ClientClosed
-                                          ? metrics::By::Client
-                                          : reason == CloseReason::Cut || reason == CloseReason::SlowClient
-                                                ? metrics::By::Limpet
-                                                : metrics::By::Backend);
+  if (!close_counted_)
+    count_close(0, reason == CloseReason::ResetByClient || reason == CloseReason::ClientClosed ? metrics::By::Client
+                   : reason == CloseReason::Cut || reason == CloseReason::SlowClient           ? metrics::By::Limpet
+                                                                                               : metrics::By::Backend);
   record_->finish(reason);
   for (Side* side : {&client_, &backend_}) {
     side->outlet.drop(worker_);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What time asks of a WebSocket session: Pings to silent peers, idle and stall limits, and the end of each phase. Nothing is
-// re-armed per message: the timer looks at the last-heard stamps when it fires.
+// What time asks of a WebSocket session: Pings to silent peers, idle and stall limits, and the end of each phase.
+// Nothing is re-armed per message: the timer looks at the last-heard stamps when it fires.
 #include <algorithm>
 #include <cstring>
 
@@ -82,7 +82,7 @@ void WebSocketSession::phase_timeout(Time now) {
     if (phase_ == Phase::Over) return;
     shut(backend_);
     return linger();
-  case Phase::Open:       // a closing handshake that nobody completes
+  case Phase::Open:  // a closing handshake that nobody completes
   case Phase::Lingering:
     return finish(end_reason_);
   case Phase::Over:

@@ -34,7 +34,9 @@ void WebSocketSession::start(std::string_view from_client, std::string_view from
   update_interest();
 }
 
-Time WebSocketSession::last_activity() const { return std::max(client_.last_heard, backend_.last_heard); }
+Time WebSocketSession::last_activity() const {
+  return std::max(client_.last_heard, backend_.last_heard);
+}
 
 void WebSocketSession::on_ready(net::Stream& stream, bool readable, bool writable) {
   if (phase_ == Phase::Over) return;
@@ -72,7 +74,8 @@ void WebSocketSession::take(Side& from, std::string_view bytes) {
   if (from.ping_out || wants_boundary || !forward_whole(from, bytes)) forward_frames(from, bytes);
 }
 
-// The common case: nothing to take out and nowhere to stop. False (with nothing done) where a Close is among the frames.
+// The common case: nothing to take out and nowhere to stop. False (with nothing done) where a Close is among the
+// frames.
 bool WebSocketSession::forward_whole(Side& from, std::string_view bytes) {
   const Observer before = from.seen;
   const bool owed = from.owes_pong;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// WebSocketSession: a WebSocket connection after its handshake: two one-way pumps, each seen by an observer (RFC 6455). Bytes
-// pass unchanged; limpet adds Pings (and swallows their Pongs) at frame boundaries, and ends the session by a Close that stands
-// between frames. Owned by its worker. An idle one owns no buffer.
+// WebSocketSession: a WebSocket connection after its handshake: two one-way pumps, each seen by an observer (RFC 6455).
+// Bytes pass unchanged; limpet adds Pings (and swallows their Pongs) at frame boundaries, and ends the session by a
+// Close that stands between frames. Owned by its worker. An idle one owns no buffer.
 //
-//   Open → Parting → Parted → Lingering → Over      farewell: wait for a boundary, Close to the client, the client's own
+//   Open → Parting → Parted → Lingering → Over      farewell: wait for a boundary, Close to the client, the client's
+//   own
 //     └──→ Bereft ─────↗                            Close goes on to the backend, FIN, read to the peer's FIN
 //   Bereft: the backend broke off; the client's end is spread where many lost it at once.
 //
-// websocket_session.cpp holds the relay, websocket_farewell.cpp the ways to end, websocket_keepalive.cpp what time asks for.
+// websocket_session.cpp holds the relay, websocket_farewell.cpp the ways to end, websocket_keepalive.cpp what time asks
+// for.
 #pragma once
 
 #include <memory>
@@ -45,20 +47,20 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
   // A side of the session, and the pump that carries what it sends to the other.
   struct Side {
     Side(std::unique_ptr<net::Stream> stream, Observer::From from) : seen(from), stream(std::move(stream)) {}
-    Observer seen;                        // what this side sends
+    Observer seen;  // what this side sends
     std::unique_ptr<net::Stream> stream;
-    Outlet outlet;                        // toward this side
-    std::unique_ptr<std::string> held;    // the beginning of a Pong that may be ours
+    Outlet outlet;                      // toward this side
+    std::unique_ptr<std::string> held;  // the beginning of a Pong that may be ours
     Time last_heard{};
     Time ping_sent{};
     std::uint32_t ping_payload = 0;
-    bool ping_out = false;                // our Ping to it is unanswered
-    bool owes_pong = false;               // the other peer's Ping to it is unanswered
-    bool eof = false;                     // it has sent its FIN
-    bool shut = false;                    // we have sent it ours, or will behind what waits
-    bool closed_politely = false;         // it has sent a Close
-    bool told_close = false;              // it has been sent a Close
-    bool paused = false;                  // not read, since the other side is slow
+    bool ping_out = false;         // our Ping to it is unanswered
+    bool owes_pong = false;        // the other peer's Ping to it is unanswered
+    bool eof = false;              // it has sent its FIN
+    bool shut = false;             // we have sent it ours, or will behind what waits
+    bool closed_politely = false;  // it has sent a Close
+    bool told_close = false;       // it has been sent a Close
+    bool paused = false;           // not read, since the other side is slow
   };
 
   Side& other(const Side& side) { return &side == &client_ ? backend_ : client_; }
@@ -113,7 +115,7 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
   bool any_frame_boundary_ = false;  // the wait for a message boundary is over
   bool close_counted_ = false;
   std::uint16_t goodbye_code_ = 0;
-  Time phase_until_{};               // when the present phase has to end; Time{}: open end
+  Time phase_until_{};  // when the present phase has to end; Time{}: open end
 };
 
 }  // namespace limpet::session

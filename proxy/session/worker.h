@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Worker: one thread of the data path with all that its sessions share: the loop, the timer wheel, the scratch buffer, the
-// table of sessions, the idle upstream connections, the listening sockets, and the Reaper. A session never changes worker.
-// Other threads reach a worker through post() only.
+// Worker: one thread of the data path with all that its sessions share: the loop, the timer wheel, the scratch buffer,
+// the table of sessions, the idle upstream connections, the listening sockets, and the Reaper. A session never changes
+// worker. Other threads reach a worker through post() only.
 //
 // The Reaper: what retire() is given is destroyed at the end of the turn and nowhere else.
 #pragma once
@@ -75,7 +75,7 @@ class Worker {
 
   // --- the worker's thread ---
   void listen(std::uint16_t listener, Fd listening);
-  void run();   // until stop()
+  void run();  // until stop()
   void stop() { running_ = false; }
   // Closes the listening sockets once their queues are taken.
   void stop_listening();

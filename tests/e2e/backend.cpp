@@ -17,8 +17,9 @@ class WsServing final : public Serving, public WsPeer::Owner {
   WsServing(Loop& loop, EventLog& log, const Backend::Options& options, const HttpHead& head, Stream& stream)
       : loop_(loop), log_(log), stream_(stream), connection_(connection_of(head)) {
     const bool deflate = head.field("sec-websocket-extensions").find("permessage-deflate") != std::string::npos;
-    std::string answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Backend: " +
-                         options.name + "\r\nSec-WebSocket-Accept: " + accept_for(head.field("sec-websocket-key")) + "\r\n";
+    std::string answer =
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Backend: " + options.name +
+        "\r\nSec-WebSocket-Accept: " + accept_for(head.field("sec-websocket-key")) + "\r\n";
     if (deflate) answer += std::string("Sec-WebSocket-Extensions: ") + kDeflateOffer + "\r\n";
     stream_.write(answer + "\r\n");
     peer_ = std::make_unique<WsPeer>(loop_, stream_, *this, connection_, Direction::ToClient, deflate, options.traffic);
@@ -56,8 +57,8 @@ class WsServing final : public Serving, public WsPeer::Owner {
 // A response of a known length after a while (a long poll), or in many pieces over a while.
 class TimedServing final : public Serving {
  public:
-  TimedServing(Loop& loop, const std::string& name, std::uint32_t connection, Stream& stream, double seconds, std::size_t size,
-               int pieces)
+  TimedServing(Loop& loop, const std::string& name, std::uint32_t connection, Stream& stream, double seconds,
+               std::size_t size, int pieces)
       : loop_(loop), stream_(stream), body_(sample_body(connection, size)), pause_(seconds / pieces), pieces_(pieces) {
     head_ = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Backend: " + name +
             "\r\nContent-Length: " + std::to_string(body_.size()) + "\r\n\r\n";

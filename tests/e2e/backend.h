@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backend: one server of the tests, in the tests' own process and loop. By path it serves a WebSocket (/ws), an event stream
+// Backend: one server of the tests, in the tests' own process and loop. By path it serves a WebSocket (/ws), an event
+// stream
 // (/events), a long poll (/poll) or a slow response (/slow); each answer names the backend in X-Backend.
 // It writes into the same log as the clients, under the connection number that the request brings in `conn`.
 #pragma once
@@ -31,8 +32,8 @@ class Backend {
   struct Options {
     std::string name;
     Traffic traffic;
-    double poll_hold = 0.5;   // seconds, at most, before a long poll is answered
-    double slow_body = 3.0;   // seconds that a response of /slow takes
+    double poll_hold = 0.5;  // seconds, at most, before a long poll is answered
+    double slow_body = 3.0;  // seconds that a response of /slow takes
   };
 
   Backend(Loop& loop, EventLog& log, EventHub& hub, Options options);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The log is folded into one Story per connection first; the checkers then read like the promises. Only logs, no sockets.
+// The log is folded into one Story per connection first; the checkers then read like the promises. Only logs, no
+// sockets.
 #include "tests/e2e/checkers.h"
 
 #include <algorithm>
@@ -8,9 +9,9 @@
 namespace limpet::e2e {
 namespace {
 
-constexpr double kLateEnd = 3.0;        // seconds after `over` by which the last farewell must have been seen
-constexpr double kBoundaryWait = 1.0;   // seconds that a drain waits for a message boundary
-constexpr double kSilence = 5.0;        // seconds without a message after which a session has not gone on
+constexpr double kLateEnd = 3.0;       // seconds after `over` by which the last farewell must have been seen
+constexpr double kBoundaryWait = 1.0;  // seconds that a drain waits for a message boundary
+constexpr double kSilence = 5.0;       // seconds without a message after which a session has not gone on
 
 struct Story {
   std::uint32_t id = 0;
@@ -30,8 +31,10 @@ struct Story {
   bool websocket() const { return connection.protocol == Protocol::WebSocket; }
   bool request() const { return connection.protocol == Protocol::Request; }
   std::string name() const {
-    return std::string(websocket() ? "websocket " : request() ? "request " : "stream ") + std::to_string(id) + " of key " +
-           std::to_string(connection.key) + ": ";
+    return std::string(websocket() ? "websocket "
+                       : request() ? "request "
+                                   : "stream ") +
+           std::to_string(id) + " of key " + std::to_string(connection.key) + ": ";
   }
 };
 
@@ -40,56 +43,56 @@ void tell(Story& story, const Event& event) {
     if (story.end < 0) story.end = event.time;
   };
   switch (event.kind) {
-    case Kind::Asked:
-      story.asked = event.time;
-      break;
-    case Kind::Answered:
-      story.answered = event.time;
-      story.status = static_cast<int>(event.number);
-      story.backend = event.text;
-      break;
-    case Kind::Sent:
-      if (story.closes_sent.empty()) story.sent.push_back(event.number);
-      break;
-    case Kind::Received:
-      story.received.push_back(event.number);
-      story.last_received = event.time;
-      if (!story.closes.empty()) story.received_after_close = true;
-      break;
-    case Kind::CloseReceived:
-      story.closes.push_back(static_cast<int>(event.number));
-      story.close_inside = event.seconds;
-      ended();
-      break;
-    case Kind::CloseSent:
-      story.closes_sent.push_back(static_cast<int>(event.number));
-      break;
-    case Kind::Fin:
-      story.fin = true;
-      ended();
-      break;
-    case Kind::Reset:
-      story.reset = true;
-      ended();
-      break;
-    case Kind::StreamEnded:
-      ended();
-      break;
-    case Kind::Completed:
-      story.completed = true;
-      break;
-    case Kind::Broken:
-      story.broken.push_back(event.text);
-      break;
-    case Kind::BackendSent:
-      story.backend_sent.push_back(event.number);
-      break;
-    case Kind::BackendReceived:
-      story.backend_received.push_back(event.number);
-      break;
-    case Kind::BackendClose:
-      story.backend_closes.push_back(static_cast<int>(event.number));
-      break;
+  case Kind::Asked:
+    story.asked = event.time;
+    break;
+  case Kind::Answered:
+    story.answered = event.time;
+    story.status = static_cast<int>(event.number);
+    story.backend = event.text;
+    break;
+  case Kind::Sent:
+    if (story.closes_sent.empty()) story.sent.push_back(event.number);
+    break;
+  case Kind::Received:
+    story.received.push_back(event.number);
+    story.last_received = event.time;
+    if (!story.closes.empty()) story.received_after_close = true;
+    break;
+  case Kind::CloseReceived:
+    story.closes.push_back(static_cast<int>(event.number));
+    story.close_inside = event.seconds;
+    ended();
+    break;
+  case Kind::CloseSent:
+    story.closes_sent.push_back(static_cast<int>(event.number));
+    break;
+  case Kind::Fin:
+    story.fin = true;
+    ended();
+    break;
+  case Kind::Reset:
+    story.reset = true;
+    ended();
+    break;
+  case Kind::StreamEnded:
+    ended();
+    break;
+  case Kind::Completed:
+    story.completed = true;
+    break;
+  case Kind::Broken:
+    story.broken.push_back(event.text);
+    break;
+  case Kind::BackendSent:
+    story.backend_sent.push_back(event.number);
+    break;
+  case Kind::BackendReceived:
+    story.backend_received.push_back(event.number);
+    break;
+  case Kind::BackendClose:
+    story.backend_closes.push_back(static_cast<int>(event.number));
+    break;
   }
 }
 
@@ -150,7 +153,8 @@ Violations nothing_is_torn(const EventLog& log) {
     for (const auto& what : story.broken) found.push_back(story.name() + what);
     if (story.received_after_close) found.push_back(story.name() + "a message after the Close");
     if (story.close_inside >= 0 && story.close_inside < kBoundaryWait * 0.9) {
-      found.push_back(story.name() + "a Close in a message that was begun " + std::to_string(story.close_inside) + " s ago");
+      found.push_back(story.name() + "a Close in a message that was begun " + std::to_string(story.close_inside) +
+                      " s ago");
     }
   }
   return found;
@@ -181,7 +185,8 @@ Violations backend_messages_arrive(const EventLog& log) {
   Violations found;
   for (const Story& story : stories_of(log)) {
     if (!story.websocket() || story.status != 101) continue;
-    if (const auto what = disorder(story.received); !what.empty()) found.push_back(story.name() + "the client saw " + what);
+    if (const auto what = disorder(story.received); !what.empty())
+      found.push_back(story.name() + "the client saw " + what);
     const bool interrupted = story.end >= 0 && story.end < log.ended;
     if (interrupted ? story.received.size() > story.backend_sent.size()
                     : story.received.size() != story.backend_sent.size()) {
@@ -214,8 +219,8 @@ Violations ends_are_paced(const EventLog& log) {
     }
   }
   if (static_cast<double>(busiest) > 2 * mean) {
-    found.push_back(std::to_string(busiest) + " ends in the second from " + std::to_string(when) + ", where the mean is " +
-                    std::to_string(mean));
+    found.push_back(std::to_string(busiest) + " ends in the second from " + std::to_string(when) +
+                    ", where the mean is " + std::to_string(mean));
   }
   return found;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a drain promises, as functions over the log of a run. Each answers one sentence per violation, none where the promise was kept;
-// checkers_test.cpp shows every one of them failing.
+// What a drain promises, as functions over the log of a run. Each answers one sentence per violation, none where the
+// promise was kept; checkers_test.cpp shows every one of them failing.
 #pragma once
 
 #include <string>
@@ -15,18 +15,19 @@ using Violations = std::vector<std::string>;
 // Every WebSocket of the drained backend gets exactly one Close 1012, then a FIN, never a reset.
 Violations closes_are_clean(const EventLog& log);
 
-// No frame, event, chunk or body is torn; nothing follows a Close; a Close stands inside a message only where that has been
-// unfinished for the second which a drain waits.
+// No frame, event, chunk or body is torn; nothing follows a Close; a Close stands inside a message only where that has
+// been unfinished for the second which a drain waits.
 Violations nothing_is_torn(const EventLog& log);
 
-// All that a client sent before its own Close reached its backend, once and in order, and then that Close itself (1001 where the
-// client never said one).
+// All that a client sent before its own Close reached its backend, once and in order, and then that Close itself (1001
+// where the client never said one).
 Violations client_messages_arrive(const EventLog& log);
 
 // What a client gets is numbered without gap or repetition; where no farewell came between, it is all that was sent.
 Violations backend_messages_arrive(const EventLog& log);
 
-// No second sees more than twice the mean of ends, where the mean is at least kPaceFloor; the last end comes soon after `over`.
+// No second sees more than twice the mean of ends, where the mean is at least kPaceFloor; the last end comes soon after
+// `over`.
 constexpr double kPaceFloor = 20;
 double ends_per_second(const EventLog& log);
 Violations ends_are_paced(const EventLog& log);

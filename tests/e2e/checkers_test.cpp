@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each checker is shown a run that went well and then the same run with one planted fault, which it must find. The run: two WebSockets,
-// a stream and a poll of key 1 on the drained backend "b1", and a WebSocket of key 2 on "b2".
+// Each checker is shown a run that went well and then the same run with one planted fault, which it must find. The run:
+// two WebSockets, a stream and a poll of key 1 on the drained backend "b1", and a WebSocket of key 2 on "b2".
 #include "tests/e2e/checkers.h"
 
-#include <boost/test/unit_test.hpp>
-
 #include <algorithm>
+#include <boost/test/unit_test.hpp>
 #include <functional>
 
 namespace limpet::e2e {
@@ -94,7 +93,9 @@ class Run {
     return *std::find_if(log.events.rbegin(), log.events.rend(),
                          [&](const Event& e) { return e.kind == kind && e.connection == connection; });
   }
-  void lose(Kind kind, std::uint32_t connection) { log.events.erase(log.events.begin() + (&find_last(kind, connection) - log.events.data())); }
+  void lose(Kind kind, std::uint32_t connection) {
+    log.events.erase(log.events.begin() + (&find_last(kind, connection) - log.events.data()));
+  }
 
   EventLog log;
   std::uint32_t moved = 0, returned = 0, stream = 0, last_poll = 0, untouched = 0;
@@ -123,7 +124,8 @@ EventLog drain_of(int count, const std::function<double(int)>& time_of) {
   log.drain_began = 10;
   log.over = 10;
   for (int i = 0; i < count; ++i) {
-    const auto id = log.connect({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i), Protocol::WebSocket, false});
+    const auto id =
+        log.connect({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(i), Protocol::WebSocket, false});
     log.add(1, Kind::Answered, id, 101, "b1");
     log.add(time_of(i), Kind::CloseReceived, id, 1012, "", -1);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 7692 §7.2.1: raw deflate, ended by a sync flush whose four octets 00 00 ff ff are left out; §7.2.2 puts them back.
+// RFC 7692 §7.2.1: raw deflate, ended by a sync flush whose four octets 00 00 ff ff are left out; §7.2.2 puts them
+// back.
 #include "tests/e2e/deflate.h"
 
 #include <array>
@@ -9,11 +10,15 @@ namespace {
 
 constexpr std::string_view kTail{"\x00\x00\xff\xff", 4};
 
-Bytef* input(std::string_view bytes) { return reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data())); }
+Bytef* input(std::string_view bytes) {
+  return reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
+}
 
 }  // namespace
 
-Deflater::Deflater() { deflateInit2(&stream_, 1, Z_DEFLATED, -10, 1, Z_DEFAULT_STRATEGY); }
+Deflater::Deflater() {
+  deflateInit2(&stream_, 1, Z_DEFLATED, -10, 1, Z_DEFAULT_STRATEGY);
+}
 
 std::string Deflater::compress(std::string_view message) {
   std::string result;
@@ -30,7 +35,9 @@ std::string Deflater::compress(std::string_view message) {
   return result;
 }
 
-Inflater::Inflater() { inflateInit2(&stream_, -10); }
+Inflater::Inflater() {
+  inflateInit2(&stream_, -10);
+}
 
 std::optional<std::string> Inflater::decompress(std::string_view message) {
   std::string result;

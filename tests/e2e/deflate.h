@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// permessage-deflate (RFC 7692) with context takeover in both directions, one window of 2^10 bytes each, so that thousands of
-// endpoints fit into one test process. A byte that is lost, doubled or inserted by a proxy breaks the stream for good: that is
-// the point.
+// permessage-deflate (RFC 7692) with context takeover in both directions, one window of 2^10 bytes each, so that
+// thousands of endpoints fit into one test process. A byte that is lost, doubled or inserted by a proxy breaks the
+// stream for good: that is the point.
 #pragma once
+
+#include <zlib.h>
 
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include <zlib.h>
-
 namespace limpet::e2e {
 
-constexpr const char* kDeflateOffer =
-    "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10";
+constexpr const char* kDeflateOffer = "permessage-deflate; server_max_window_bits=10; client_max_window_bits=10";
 
 class Deflater {
  public:

@@ -11,8 +11,8 @@
 namespace limpet::e2e {
 namespace {
 
-constexpr double kComingUp = 60;     // seconds, beyond the ramp
-constexpr double kDrainGrace = 30;   // seconds beyond `over`
+constexpr double kComingUp = 60;    // seconds, beyond the ramp
+constexpr double kDrainGrace = 30;  // seconds beyond `over`
 
 }  // namespace
 
@@ -33,7 +33,7 @@ void DrainRun::make_fleet(std::uint16_t port) {
     for (std::uint32_t session = 0; session < sessions; ++session, ++client) {
       const auto die = random() % 100;
       if (session == 0 || !plan_.mixed || die < 50) {
-        const auto manner = die % 25 == 0   ? WsClient::Manner::NeverSays
+        const auto manner = die % 25 == 0  ? WsClient::Manner::NeverSays
                             : die % 3 == 0 ? WsClient::Manner::Lingers
                                            : WsClient::Manner::Prompt;
         const bool deflate = plan_.deflate && client % 2 == 0;

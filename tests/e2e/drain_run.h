@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// DrainRun: the whole play on one stage: three backends, a fleet of clients with one to five sessions per key, traffic both ways, the
-// drain of the first backend through whatever stands between them (limpet, or the FaultRelay), and a quiet end.
-// It yields the log; it judges nothing itself, but that the play could be performed.
+// DrainRun: the whole play on one stage: three backends, a fleet of clients with one to five sessions per key, traffic
+// both ways, the drain of the first backend through whatever stands between them (limpet, or the FaultRelay), and a
+// quiet end. It yields the log; it judges nothing itself, but that the play could be performed.
 #pragma once
 
 #include <functional>
@@ -19,13 +19,13 @@ namespace limpet::e2e {
 
 struct DrainPlan {
   std::size_t websockets = 300;
-  bool mixed = true;         // event streams and long polls beside the WebSockets of a key
-  bool deflate = true;       // for every other WebSocket
-  double over = 5;           // seconds
-  double before = 3;         // seconds of traffic before the drain
-  double after = 6;          // and after it
+  bool mixed = true;    // event streams and long polls beside the WebSockets of a key
+  bool deflate = true;  // for every other WebSocket
+  double over = 5;      // seconds
+  double before = 3;    // seconds of traffic before the drain
+  double after = 6;     // and after it
   double connects_per_second = 400;
-  double rest = 4;           // seconds for the last messages to arrive before the clients leave
+  double rest = 4;  // seconds for the last messages to arrive before the clients leave
   Traffic traffic;
 };
 

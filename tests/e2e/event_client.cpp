@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// WHATWG HTML §9.2.3 (reestablishing, failing) over HTTP/1.1 with chunks. An end without the last chunk is a network error: the client
-// comes back as well, but the log calls it broken.
+// WHATWG HTML §9.2.3 (reestablishing, failing) over HTTP/1.1 with chunks. An end without the last chunk is a network
+// error: the client comes back as well, but the log calls it broken.
 #include "tests/e2e/event_client.h"
 
 #include "tests/e2e/event_hub.h"
@@ -11,14 +11,16 @@ void EventClient::connect(bool returned) {
   connection_ = log_.connect({options_.key, options_.client, Protocol::Sse, returned});
   head_.clear();
   chunks_ = std::make_unique<ChunkDecoder>();
-  parser_ = std::make_unique<EventStreamParser>([this](const ServerEvent& event) { take_event(event); }, last_event_id_);
+  parser_ =
+      std::make_unique<EventStreamParser>([this](const ServerEvent& event) { take_event(event); }, last_event_id_);
   state_ = State::Asking;
   stream_ = Stream::connect(loop_, options_.port, *this);
 }
 
 void EventClient::on_connected() {
-  std::string request = "GET /events?user=k" + std::to_string(options_.key) + "&conn=" + std::to_string(connection_) +
-                        " HTTP/1.1\r\nHost: chat.example.com\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n";
+  std::string request =
+      "GET /events?user=k" + std::to_string(options_.key) + "&conn=" + std::to_string(connection_) +
+      " HTTP/1.1\r\nHost: chat.example.com\r\nAccept: text/event-stream\r\nCache-Control: no-cache\r\n";
   if (!last_event_id_.empty()) request += "Last-Event-ID: " + last_event_id_ + "\r\n";
   log(Kind::Asked);
   stream_->write(request + "\r\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// EventClient: an EventSource as a browser has it: it comes back after the `retry:` it was given, with the Last-Event-ID, and gives
-// up for good on any answer but 200 text/event-stream, as the standard says it must.
+// EventClient: an EventSource as a browser has it: it comes back after the `retry:` it was given, with the
+// Last-Event-ID, and gives up for good on any answer but 200 text/event-stream, as the standard says it must.
 #pragma once
 
 #include <memory>

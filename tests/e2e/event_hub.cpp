@@ -42,8 +42,9 @@ EventSubscriber::EventSubscriber(EventHub& hub, Stream& stream, const std::strin
                                  const std::string& last_event_id)
     : hub_(hub), stream_(stream), random_(connection) {
   std::from_chars(last_event_id.data(), last_event_id.data() + last_event_id.size(), sent_);
-  stream_.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\nX-Backend: " +
-                backend + "\r\nTransfer-Encoding: chunked\r\n\r\n");
+  stream_.write(
+      "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store\r\nX-Backend: " +
+      backend + "\r\nTransfer-Encoding: chunked\r\n\r\n");
   if (random_() % 4 == 0) pending_ += "\xEF\xBB\xBF";
   if (random_() % 3 == 0) pending_ += ":hello" + line_end() + line_end();
   hub_.subscribers_.insert(this);

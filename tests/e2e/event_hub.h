@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // EventHub: the event history that all backends share, with ids from 1, and EventSubscriber: one event stream of it.
-// A subscriber writes its events as awkwardly as the standard allows (WHATWG HTML §9.2): all three line ends, several data
-// lines, comments, a byte order mark, chunks of one byte, multi-byte text cut in two, pauses in mid-event; then replays what came
-// after a Last-Event-ID. What an event says follows from its id, so that the client can check it.
+// A subscriber writes its events as awkwardly as the standard allows (WHATWG HTML §9.2): all three line ends, several
+// data lines, comments, a byte order mark, chunks of one byte, multi-byte text cut in two, pauses in mid-event; then
+// replays what came after a Last-Event-ID. What an event says follows from its id, so that the client can check it.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +56,7 @@ class EventSubscriber {
   std::mt19937 random_;
   std::string pending_;  // of the body
   std::int64_t sent_ = 0;
-  int pieces_ = 0;       // still to be cut small
+  int pieces_ = 0;  // still to be cut small
   Loop::TimerId timer_ = 0;
 };
 

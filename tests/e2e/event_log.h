@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened in an end-to-end run, in the order in which the one test thread saw it. The checkers (checkers.h) read nothing
-// else, so that each of them can be shown a log with a planted fault.
+// What happened in an end-to-end run, in the order in which the one test thread saw it. The checkers (checkers.h) read
+// nothing else, so that each of them can be shown a log with a planted fault.
 #pragma once
 
 #include <cstdint>
@@ -50,10 +50,10 @@ struct Connection {
 struct EventLog {
   std::vector<Connection> connections;
   std::vector<Event> events;
-  std::string drained;       // the backend that was drained
+  std::string drained;  // the backend that was drained
   double drain_began = 0;
-  double over = 0;           // seconds
-  double ended = 1e9;        // when the test itself began to close its clients
+  double over = 0;              // seconds
+  double ended = 1e9;           // when the test itself began to close its clients
   std::int64_t last_event = 0;  // the id of the last event that every event stream must have brought
 
   std::uint32_t connect(Connection connection) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The event stream interpretation of WHATWG HTML §9.2.6, as a browser does it: what a client of limpet really gets to see.
-// Fed with the decoded body in any pieces. An event that the end of the stream leaves unfinished is never reported.
+// The event stream interpretation of WHATWG HTML §9.2.6, as a browser does it: what a client of limpet really gets to
+// see. Fed with the decoded body in any pieces. An event that the end of the stream leaves unfinished is never
+// reported.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames are decoded and encoded again, which keeps messages, compression bits and fragments as they were. The farewell follows
-// PROTOCOLS: Close at a message boundary, the client's messages up to its own Close, FIN.
+// Frames are decoded and encoded again, which keeps messages, compression bits and fragments as they were. The farewell
+// follows PROTOCOLS: Close at a message boundary, the client's messages up to its own Close, FIN.
 #include "tests/e2e/fault_relay.h"
 
 #include <algorithm>
@@ -142,9 +142,10 @@ class FaultRelay::Link {
 };
 
 FaultRelay::FaultRelay(Loop& loop, std::vector<std::uint16_t> backends, Fault fault)
-    : loop_(loop), backends_(std::move(backends)), fault_(fault), acceptor_(loop, [this](Fd socket) {
-        links_.push_back(std::make_unique<Link>(*this, std::move(socket)));
-      }) {}
+    : loop_(loop),
+      backends_(std::move(backends)),
+      fault_(fault),
+      acceptor_(loop, [this](Fd socket) { links_.push_back(std::make_unique<Link>(*this, std::move(socket))); }) {}
 
 FaultRelay::~FaultRelay() = default;
 

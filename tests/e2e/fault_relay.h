@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// FaultRelay: a small WebSocket relay that stands in for limpet: it keeps a key on one backend and drains a backend properly, so that
-// the harness can be run without limpet and must be content; and it can plant a fault in the real traffic, so that the checkers can be
-// seen to fail on it. It speaks WebSocket only, and takes the key from `?user=`.
+// FaultRelay: a small WebSocket relay that stands in for limpet: it keeps a key on one backend and drains a backend
+// properly, so that the harness can be run without limpet and must be content; and it can plant a fault in the real
+// traffic, so that the checkers can be seen to fail on it. It speaks WebSocket only, and takes the key from `?user=`.
 #pragma once
 
 #include <memory>
@@ -17,14 +17,14 @@ enum class Fault {
   None,
   CloseInMidFrame,
   CloseInMidMessage,
-  TornFrame,          // the connection ends inside a frame
-  LastMessageLost,    // of a client, before its Close
-  MessageTwice,       // the last one before the farewell
+  TornFrame,        // the connection ends inside a frame
+  LastMessageLost,  // of a client, before its Close
+  MessageTwice,     // the last one before the farewell
   ResetInsteadOfFin,
-  Burst,              // all farewells at once
-  KeySplit,           // sessions of a key come back to different backends
-  BackToTheDrained,   // some come back to where they were
-  UntouchedClosed,    // sessions of another backend get a farewell, too
+  Burst,             // all farewells at once
+  KeySplit,          // sessions of a key come back to different backends
+  BackToTheDrained,  // some come back to where they were
+  UntouchedClosed,   // sessions of another backend get a farewell, too
 };
 
 class FaultRelay {

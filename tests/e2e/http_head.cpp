@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 9112 §2-§4 and §7.1, in the small. Trailers are read and thrown away; chunk extensions are refused, as limpet sends none.
+// RFC 9112 §2-§4 and §7.1, in the small. Trailers are read and thrown away; chunk extensions are refused, as limpet
+// sends none.
 #include "tests/e2e/http_head.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Just enough HTTP/1.1 for the clients and backends of the tests: heads and chunked bodies, read strictly, since the other side
-// is what is being tested. Not the proxy's parser, and shares no line with it.
+// Just enough HTTP/1.1 for the clients and backends of the tests: heads and chunked bodies, read strictly, since the
+// other side is what is being tested. Not the proxy's parser, and shares no line with it.
 #pragma once
 
 #include <cstddef>
@@ -12,9 +12,9 @@
 namespace limpet::e2e {
 
 struct HttpHead {
-  std::string first;    // request line or status line
-  int status = 0;       // of a response
-  std::string target;   // of a request
+  std::string first;                          // request line or status line
+  int status = 0;                             // of a response
+  std::string target;                         // of a request
   std::map<std::string, std::string> fields;  // lower-case names; of repeated fields the last
   std::size_t size = 0;                       // bytes, with the empty line
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop looks a ready descriptor up by number, so that a watcher which went earlier in the same turn is never called; a
-// number that was reused meanwhile gives its new owner one needless call, which reads nothing.
+// The loop looks a ready descriptor up by number, so that a watcher which went earlier in the same turn is never
+// called; a number that was reused meanwhile gives its new owner one needless call, which reads nothing.
 #include "tests/e2e/loop.h"
 
 #include <sys/epoll.h>
@@ -25,15 +25,20 @@ void control(int epoll, int operation, int fd, bool read, bool write) {
   epoll_event event{};
   event.events = (read ? EPOLLIN | EPOLLRDHUP : 0U) | (write ? EPOLLOUT : 0U);
   event.data.fd = fd;
-  if (epoll_ctl(epoll, operation, fd, &event) != 0) throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  if (epoll_ctl(epoll, operation, fd, &event) != 0)
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
 }
 
 }  // namespace
 
 Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), start_(monotonic()) {}
-Loop::~Loop() { ::close(epoll_); }
+Loop::~Loop() {
+  ::close(epoll_);
+}
 
-double Loop::now() const { return monotonic() - start_; }
+double Loop::now() const {
+  return monotonic() - start_;
+}
 
 void Loop::watch(int fd, Watcher& watcher, bool read, bool write) {
   watchers_[fd] = &watcher;

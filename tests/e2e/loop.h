@@ -40,7 +40,8 @@ class Loop {
   // Keeps the object until the end of the loop's turn.
   void retire(std::unique_ptr<Watcher> watcher) { retired_.push_back(std::move(watcher)); }
 
-  // Runs until `done` answers true (then true) or `limit` seconds have passed (then false). `done` is asked after every turn.
+  // Runs until `done` answers true (then true) or `limit` seconds have passed (then false). `done` is asked after every
+  // turn.
   bool run_until(const std::function<bool()>& done, double limit);
   void run_for(double seconds);
 

@@ -62,7 +62,8 @@ std::optional<std::int64_t> read_message(std::string_view message, std::uint32_t
   char way = 0;
   std::uint64_t sum = 0;
   int length = 0;
-  if (std::sscanf(head.c_str(), "%" SCNd64 " %" SCNu32 " %c %16" SCNx64 "%n", &sequence, &named, &way, &sum, &length) != 4) {
+  if (std::sscanf(head.c_str(), "%" SCNd64 " %" SCNu32 " %c %16" SCNx64 "%n", &sequence, &named, &way, &sum, &length) !=
+      4) {
     return std::nullopt;
   }
   const auto body = message.substr(std::min(message.size(), static_cast<std::size_t>(length) + 1));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests' messages say: each names its sequence number, its connection and its direction, and carries a checksum of its
-// body, so that a message that is cut, swapped, doubled or delivered to a stranger is known at once. The text is valid UTF-8.
+// What the tests' messages say: each names its sequence number, its connection and its direction, and carries a
+// checksum of its body, so that a message that is cut, swapped, doubled or delivered to a stranger is known at once.
+// The text is valid UTF-8.
 #pragma once
 
 #include <cstdint>

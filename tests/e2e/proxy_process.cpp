@@ -30,7 +30,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kLogTail = 4000;
 
-void pause() { std::this_thread::sleep_for(std::chrono::milliseconds(20)); }
+void pause() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+}
 
 std::string binary() {
   const char* given = std::getenv("LIMPET_BINARY");
@@ -103,7 +105,8 @@ int ProxyProcess::terminate(double seconds) {
   return -1;
 }
 
-ProxyProcess::Answer ProxyProcess::admin(const std::string& method, const std::string& path, const std::string& body) const {
+ProxyProcess::Answer ProxyProcess::admin(const std::string& method, const std::string& path,
+                                         const std::string& body) const {
   const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

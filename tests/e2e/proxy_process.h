@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ProxyProcess: the limpet binary under test, started with a configuration in a temporary directory of its own and stopped (only ever
-// by its own pid) when the object goes. Calls are blocking and short: the admin API answers at once or the test fails.
+// ProxyProcess: the limpet binary under test, started with a configuration in a temporary directory of its own and
+// stopped (only ever by its own pid) when the object goes. Calls are blocking and short: the admin API answers at once
+// or the test fails.
 #pragma once
 
 #include <sys/types.h>
@@ -28,7 +29,7 @@ class ProxyProcess {
   bool running();
   int terminate(double seconds);  // SIGTERM; the exit code, or -1 where it had to be killed
   pid_t pid() const { return pid_; }
-  std::string log() const;        // its last lines
+  std::string log() const;  // its last lines
 
  private:
   void wait_until_ready();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The harness judged before it judges: a drain through the FaultRelay, which does everything right, satisfies every checker; and each
-// fault that the relay plants in the real traffic is found by the checker that is there for it.
+// The harness judged before it judges: a drain through the FaultRelay, which does everything right, satisfies every
+// checker; and each fault that the relay plants in the real traffic is found by the checker that is there for it.
 #include <boost/test/unit_test.hpp>
 
 #include "tests/e2e/checkers.h"
@@ -44,7 +44,8 @@ void is_found(Fault fault, Checker checker, DrainPlan plan = small_plan()) {
 }
 
 void passes(const char* name, const Violations& found) {
-  BOOST_TEST(found.empty(), name << ": " << found.size() << " violations, such as: " << (found.empty() ? "" : found[0]));
+  BOOST_TEST(found.empty(),
+             name << ": " << found.size() << " violations, such as: " << (found.empty() ? "" : found[0]));
 }
 
 }  // namespace
@@ -62,13 +63,21 @@ BOOST_AUTO_TEST_CASE(a_drain_that_is_done_right_satisfies_every_checker) {
   passes("keys_stay_together", keys_stay_together(log));
 }
 
-BOOST_AUTO_TEST_CASE(a_close_in_mid_frame_is_found) { is_found(Fault::CloseInMidFrame, closes_are_clean); }
+BOOST_AUTO_TEST_CASE(a_close_in_mid_frame_is_found) {
+  is_found(Fault::CloseInMidFrame, closes_are_clean);
+}
 
-BOOST_AUTO_TEST_CASE(a_close_in_mid_message_is_found) { is_found(Fault::CloseInMidMessage, nothing_is_torn); }
+BOOST_AUTO_TEST_CASE(a_close_in_mid_message_is_found) {
+  is_found(Fault::CloseInMidMessage, nothing_is_torn);
+}
 
-BOOST_AUTO_TEST_CASE(a_torn_frame_is_found) { is_found(Fault::TornFrame, nothing_is_torn); }
+BOOST_AUTO_TEST_CASE(a_torn_frame_is_found) {
+  is_found(Fault::TornFrame, nothing_is_torn);
+}
 
-BOOST_AUTO_TEST_CASE(a_lost_last_message_is_found) { is_found(Fault::LastMessageLost, client_messages_arrive); }
+BOOST_AUTO_TEST_CASE(a_lost_last_message_is_found) {
+  is_found(Fault::LastMessageLost, client_messages_arrive);
+}
 
 BOOST_AUTO_TEST_CASE(a_message_that_comes_twice_is_found) {
   DrainPlan plan = small_plan();
@@ -77,13 +86,21 @@ BOOST_AUTO_TEST_CASE(a_message_that_comes_twice_is_found) {
   is_found(Fault::MessageTwice, backend_messages_arrive, plan);
 }
 
-BOOST_AUTO_TEST_CASE(a_message_that_comes_twice_within_deflate_is_found) { is_found(Fault::MessageTwice, nothing_is_torn); }
+BOOST_AUTO_TEST_CASE(a_message_that_comes_twice_within_deflate_is_found) {
+  is_found(Fault::MessageTwice, nothing_is_torn);
+}
 
-BOOST_AUTO_TEST_CASE(a_reset_instead_of_a_fin_is_found) { is_found(Fault::ResetInsteadOfFin, closes_are_clean); }
+BOOST_AUTO_TEST_CASE(a_reset_instead_of_a_fin_is_found) {
+  is_found(Fault::ResetInsteadOfFin, closes_are_clean);
+}
 
-BOOST_AUTO_TEST_CASE(a_burst_is_found) { is_found(Fault::Burst, ends_are_paced); }
+BOOST_AUTO_TEST_CASE(a_burst_is_found) {
+  is_found(Fault::Burst, ends_are_paced);
+}
 
-BOOST_AUTO_TEST_CASE(a_key_that_is_split_is_found) { is_found(Fault::KeySplit, keys_stay_together); }
+BOOST_AUTO_TEST_CASE(a_key_that_is_split_is_found) {
+  is_found(Fault::KeySplit, keys_stay_together);
+}
 
 BOOST_AUTO_TEST_CASE(a_way_back_to_the_drained_backend_is_found) {
   is_found(Fault::BackToTheDrained, returns_avoid_the_drained);

@@ -23,8 +23,8 @@ void RequestClient::on_connected() {
 
 void RequestClient::send() {
   log(Kind::Asked);
-  stream_->write("GET " + options_.path + "?user=k" + std::to_string(options_.key) + "&conn=" + std::to_string(connection_) +
-                 " HTTP/1.1\r\nHost: chat.example.com\r\n\r\n");
+  stream_->write("GET " + options_.path + "?user=k" + std::to_string(options_.key) +
+                 "&conn=" + std::to_string(connection_) + " HTTP/1.1\r\nHost: chat.example.com\r\n\r\n");
 }
 
 void RequestClient::on_bytes(std::string_view bytes) {

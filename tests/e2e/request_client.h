@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RequestClient: one request after the other on a kept connection, as a long poll does, or slow downloads; every answer is read to
-// its end and its body compared. A connection that goes while a request is under way is a cut.
+// RequestClient: one request after the other on a kept connection, as a long poll does, or slow downloads; every answer
+// is read to its end and its body compared. A connection that goes while a request is under way is a cut.
 #pragma once
 
 #include <memory>

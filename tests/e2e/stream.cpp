@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sockets of the tests. Reads are bounded per wake-up, so that one stream of 1 MiB messages cannot starve a thousand others,
-// and each stream reads into one buffer of the thread.
+// Sockets of the tests. Reads are bounded per wake-up, so that one stream of 1 MiB messages cannot starve a thousand
+// others, and each stream reads into one buffer of the thread.
 #include "tests/e2e/stream.h"
 
 #include <arpa/inet.h>
@@ -52,13 +52,16 @@ Stream::Stream(Loop& loop, Fd socket, bool connected, Handler& handler)
   loop_.watch(socket_.value(), *this, true, !connected_);
 }
 
-Stream::~Stream() { close(); }
+Stream::~Stream() {
+  close();
+}
 
 std::unique_ptr<Stream> Stream::connect(Loop& loop, std::uint16_t port, Handler& handler) {
   Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket.open()) throw std::system_error(errno, std::generic_category(), "socket");
   const auto address = loopback(port);
-  if (::connect(socket.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno != EINPROGRESS) {
+  if (::connect(socket.value(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+      errno != EINPROGRESS) {
     throw std::system_error(errno, std::generic_category(), "connect");
   }
   return std::make_unique<Stream>(loop, std::move(socket), false, handler);
@@ -171,7 +174,9 @@ Acceptor::Acceptor(Loop& loop, Accepted accepted)
   loop_.watch(socket_.value(), *this, true, false);
 }
 
-Acceptor::~Acceptor() { loop_.forget(socket_.value(), *this); }
+Acceptor::~Acceptor() {
+  loop_.forget(socket_.value(), *this);
+}
 
 void Acceptor::on_ready(std::uint32_t) {
   for (int i = 0; i < 64; ++i) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stream: a non-blocking TCP socket of the tests, with a write queue. It tells an orderly end (FIN: read() == 0) from a reset
-// (ECONNRESET), because limpet promises the first. After the end of either kind nothing is reported any more.
-// It owns its descriptor; the Handler owns the Stream and may drop it from its own callbacks only through Loop::retire.
+// Stream: a non-blocking TCP socket of the tests, with a write queue. It tells an orderly end (FIN: read() == 0) from a
+// reset (ECONNRESET), because limpet promises the first. After the end of either kind nothing is reported any more. It
+// owns its descriptor; the Handler owns the Stream and may drop it from its own callbacks only through Loop::retire.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client's half of RFC 6455 §4.1 and §7.1: the server closes the TCP connection first, so the client waits for its FIN.
+// The client's half of RFC 6455 §4.1 and §7.1: the server closes the TCP connection first, so the client waits for its
+// FIN.
 #include "tests/e2e/ws_client.h"
 
 #include "tests/e2e/http_head.h"
@@ -22,10 +23,11 @@ void WsClient::connect(bool returned) {
 }
 
 void WsClient::on_connected() {
-  std::string request = "GET /ws?user=k" + std::to_string(options_.key) + "&conn=" + std::to_string(connection_) +
-                        " HTTP/1.1\r\nHost: chat.example.com\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
-                        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
-                        kKey + "\r\n";
+  std::string request =
+      "GET /ws?user=k" + std::to_string(options_.key) + "&conn=" + std::to_string(connection_) +
+      " HTTP/1.1\r\nHost: chat.example.com\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
+      kKey + "\r\n";
   if (options_.deflate) request += std::string("Sec-WebSocket-Extensions: ") + kDeflateOffer + "\r\n";
   log(Kind::Asked);
   stream_->write(request + "\r\n");
@@ -65,20 +67,20 @@ void WsClient::on_close(int code, double unfinished_for) {
   }
   state_ = State::Farewell;
   switch (options_.manner) {
-    case Manner::NeverSays:
-      peer_->send_now(50);
-      return peer_->stop();
-    case Manner::Prompt:
-      peer_->send_now(50);
-      return answer_close(code);
-    case Manner::Lingers:
-      peer_->send_now(50);
-      timer_ = loop_.after(0.1 + 0.2 * static_cast<double>(random_() % 100) / 100, [this, code] {
-        if (!peer_) return;
-        peer_->send_now(2000);
-        answer_close(code);
-      });
-      return;
+  case Manner::NeverSays:
+    peer_->send_now(50);
+    return peer_->stop();
+  case Manner::Prompt:
+    peer_->send_now(50);
+    return answer_close(code);
+  case Manner::Lingers:
+    peer_->send_now(50);
+    timer_ = loop_.after(0.1 + 0.2 * static_cast<double>(random_() % 100) / 100, [this, code] {
+      if (!peer_) return;
+      peer_->send_now(2000);
+      answer_close(code);
+    });
+    return;
   }
 }
 

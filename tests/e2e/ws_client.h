@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// WsClient: a WebSocket client that always comes back, as real ones do: when it gets a Close it says its last words, answers with its
-// own Close, waits for the server's FIN, and connects again after a short while. Everything it sees goes into the log.
+// WsClient: a WebSocket client that always comes back, as real ones do: when it gets a Close it says its last words,
+// answers with its own Close, waits for the server's FIN, and connects again after a short while. Everything it sees
+// goes into the log.
 #pragma once
 
 #include <memory>

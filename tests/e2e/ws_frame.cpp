@@ -55,8 +55,8 @@ int close_code(std::string_view payload) {
   if (payload.empty()) return 1005;
   if (payload.size() == 1) return 0;
   const auto code = static_cast<int>(big_endian(payload.substr(0, 2)));
-  const bool sendable = (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) ||
-                        (code >= 3000 && code <= 4999);
+  const bool sendable =
+      (code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006) || (code >= 3000 && code <= 4999);
   return sendable ? code : 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// WebSocket frames for the tests (RFC 6455 §5): a writer that can do what it should not, and a reader that forgives nothing.
-// What the reader calls an error is a torn or forged frame, or a proxy that lost its place.
+// WebSocket frames for the tests (RFC 6455 §5): a writer that can do what it should not, and a reader that forgives
+// nothing. What the reader calls an error is a torn or forged frame, or a proxy that lost its place.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@ struct Frame {
   bool fin = true;
   bool compressed = false;  // RSV1
   std::uint8_t opcode = kText;
-  std::string payload;      // unmasked
+  std::string payload;  // unmasked
   bool control() const { return opcode >= kClose; }
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RFC 6455 §5.4 and §5.5 as an application meets them. A message counts as sent when its last frame has been written to the socket's
-// queue; pings stand between fragments only, where they are hardest to relay.
+// RFC 6455 §5.4 and §5.5 as an application meets them. A message counts as sent when its last frame has been written to
+// the socket's queue; pings stand between fragments only, where they are hardest to relay.
 #include "tests/e2e/ws_peer.h"
 
 #include <algorithm>
@@ -26,7 +26,9 @@ WsPeer::WsPeer(Loop& loop, Stream& stream, Owner& owner, std::uint32_t connectio
       inflater_(deflate ? std::make_unique<Inflater>() : nullptr),
       random_(connection * 2 + (sends == Direction::ToClient ? 1 : 0)) {}
 
-void WsPeer::start() { schedule(); }
+void WsPeer::start() {
+  schedule();
+}
 
 void WsPeer::quiet() {
   loop_.cancel(timer_);
@@ -124,18 +126,18 @@ void WsPeer::feed(std::string_view bytes) {
 
 void WsPeer::take(Frame& frame) {
   switch (frame.opcode) {
-    case kPing:
-      if (!close_sent_) send({true, false, kPong, frame.payload});
-      return;
-    case kPong:
-      return take_pong(frame.payload);
-    case kClose: {
-      const int code = close_code(frame.payload);
-      if (code == 0) owner_.on_broken("a malformed Close");
-      return owner_.on_close(code, unfinished_since_ < 0 ? -1 : loop_.now() - unfinished_since_);
-    }
-    default:
-      return take_data(frame);
+  case kPing:
+    if (!close_sent_) send({true, false, kPong, frame.payload});
+    return;
+  case kPong:
+    return take_pong(frame.payload);
+  case kClose: {
+    const int code = close_code(frame.payload);
+    if (code == 0) owner_.on_broken("a malformed Close");
+    return owner_.on_close(code, unfinished_since_ < 0 ? -1 : loop_.now() - unfinished_since_);
+  }
+  default:
+    return take_data(frame);
   }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// WsPeer: one end of a WebSocket after its handshake, the same for client and backend: it sends numbered messages at random
-// times (small ones, some of a mebibyte, some in fragments with a ping between them and time between the fragments), answers pings,
-// and judges everything that arrives. It does not own the Stream, and must not be fed once its owner has dropped that.
+// WsPeer: one end of a WebSocket after its handshake, the same for client and backend: it sends numbered messages at
+// random times (small ones, some of a mebibyte, some in fragments with a ping between them and time between the
+// fragments), answers pings, and judges everything that arrives. It does not own the Stream, and must not be fed once
+// its owner has dropped that.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +22,10 @@
 namespace limpet::e2e {
 
 struct Traffic {
-  double interval = 1.0;         // mean seconds between messages
-  double fragmented = 0.1;       // share of messages sent in fragments
-  double fragment_pause = 0.1;   // seconds between fragments
-  double big = 0.002;            // share of messages of 1 MiB
+  double interval = 1.0;        // mean seconds between messages
+  double fragmented = 0.1;      // share of messages sent in fragments
+  double fragment_pause = 0.1;  // seconds between fragments
+  double big = 0.002;           // share of messages of 1 MiB
 };
 
 class WsPeer {
@@ -38,14 +39,15 @@ class WsPeer {
     virtual void on_broken(const std::string& what) = 0;
   };
 
-  WsPeer(Loop& loop, Stream& stream, Owner& owner, std::uint32_t connection, Direction sends, bool deflate, Traffic traffic);
+  WsPeer(Loop& loop, Stream& stream, Owner& owner, std::uint32_t connection, Direction sends, bool deflate,
+         Traffic traffic);
   ~WsPeer() { stop(); }
 
   void start();
-  void quiet();               // finishes the message under way and starts no other
-  void stop();                // touches the stream no more of its own accord
+  void quiet();  // finishes the message under way and starts no other
+  void stop();   // touches the stream no more of its own accord
   void send_now(std::size_t size);
-  void close(int code);       // after the message that is under way
+  void close(int code);  // after the message that is under way
   void feed(std::string_view bytes);
   bool close_sent() const { return close_sent_; }
   bool in_mid_frame() const { return reader_.in_mid_frame(); }

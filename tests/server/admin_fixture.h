@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of the admin API and of the commands that call it: a Control that does as it is told and notes what it is asked,
-// and a real Admin before it on a real event loop in a thread of its own, on a unix socket and a TCP port.
+// For tests of the admin API and of the commands that call it: a Control that does as it is told and notes what it is
+// asked, and a real Admin before it on a real event loop in a thread of its own, on a unix socket and a TCP port.
 #pragma once
 
 #include <event2/event.h>
@@ -67,7 +67,9 @@ inline SessionInfo example_session() {
 // Members are set and read under `guard` while the loop runs.
 class ScriptedControl final : public Control {
  public:
-  bool accepting() const override { return locked([&] { return is_accepting; }); }
+  bool accepting() const override {
+    return locked([&] { return is_accepting; });
+  }
   Status status() override {
     return locked([&] {
       ++status_calls;
@@ -75,7 +77,9 @@ class ScriptedControl final : public Control {
       return now;
     });
   }
-  std::string metrics() override { return locked([&] { return metrics_text; }); }
+  std::string metrics() override {
+    return locked([&] { return metrics_text; });
+  }
 
   std::optional<Refusal> drain(const std::string& pool, const std::string& backend, const DrainOrder& order,
                                DrainPlan& plan) override {
@@ -87,7 +91,8 @@ class ScriptedControl final : public Control {
       return refusal;
     });
   }
-  std::optional<Refusal> drain_action(const std::string& pool, const std::string& backend, DrainAction action) override {
+  std::optional<Refusal> drain_action(const std::string& pool, const std::string& backend,
+                                      DrainAction action) override {
     return locked([&] {
       drained = pool + "/" + backend;
       action_given = action;
@@ -169,7 +174,8 @@ class ScratchDirectory {
 class RunningLoop {
  public:
   RunningLoop() : base_(event_base_new()) {
-    tick_ = event_new(base_, -1, EV_PERSIST, [](evutil_socket_t, short, void*) {}, nullptr);
+    tick_ = event_new(
+        base_, -1, EV_PERSIST, [](evutil_socket_t, short, void*) {}, nullptr);
     const timeval often{0, 2000};
     event_add(tick_, &often);
     thread_ = std::thread([this] {
@@ -244,7 +250,8 @@ class RawClient {
  private:
   bool receive_some() {
     pollfd waiting{fd_.value(), POLLIN, 0};
-    BOOST_REQUIRE_MESSAGE(::poll(&waiting, 1, std::chrono::milliseconds(kPatience).count()) == 1, "silence after: " + received_);
+    BOOST_REQUIRE_MESSAGE(::poll(&waiting, 1, std::chrono::milliseconds(kPatience).count()) == 1,
+                          "silence after: " + received_);
     char chunk[4096];
     const ssize_t got = ::recv(fd_.value(), chunk, sizeof chunk, 0);
     if (got > 0) received_.append(chunk, static_cast<std::size_t>(got));

@@ -50,8 +50,9 @@ BOOST_AUTO_TEST_CASE(status_has_the_documented_members) {
   const auto answer = server.over_unix("GET", "/v1/status");
   BOOST_TEST(answer.status == 200);
   BOOST_TEST(answer.has_field("Content-Type: application/json"));
-  BOOST_TEST(answer.body.starts_with(R"({"version":"9.8.7","uptime_s":3725.25,"pid":4242,"workers":2,"state":"running",)"
-                                     R"("sessions":{"sse":1,"websocket":3},"pools":[{"name":"chat")"));
+  BOOST_TEST(
+      answer.body.starts_with(R"({"version":"9.8.7","uptime_s":3725.25,"pid":4242,"workers":2,"state":"running",)"
+                              R"("sessions":{"sse":1,"websocket":3},"pools":[{"name":"chat")"));
 }
 
 BOOST_AUTO_TEST_CASE(pools_have_the_documented_shape) {
@@ -87,9 +88,9 @@ BOOST_AUTO_TEST_CASE(drain_takes_every_member_and_answers_202_with_the_drain) {
     };
     return 0;
   });
-  const auto answer = server.over_unix(
-      "POST", "/v1/pools/chat/backends/chat-1/drain",
-      R"({"over":"10s","deadline":"20s","soft":true,"whole_keys":true,"force":true,"dry_run":false})");
+  const auto answer =
+      server.over_unix("POST", "/v1/pools/chat/backends/chat-1/drain",
+                       R"({"over":"10s","deadline":"20s","soft":true,"whole_keys":true,"force":true,"dry_run":false})");
   BOOST_TEST(answer.status == 202);
   BOOST_TEST(answer.body.starts_with(R"({"total":4,"remaining":4,"moved":0,"cut":0,"over_s":10.0,"deadline_s":20.0,)"));
   server.control.locked([&] {
@@ -204,7 +205,8 @@ BOOST_AUTO_TEST_CASE(sessions_are_filtered_and_bytes_that_are_no_utf8_do_no_harm
     BOOST_TEST(filter.limit == 7U);
     return 0;
   });
-  BOOST_TEST(server.over_unix("GET", "/v1/sessions?pool=&backend=&protocol=&key=&min_age=&min_idle=&limit=").status == 200);
+  BOOST_TEST(server.over_unix("GET", "/v1/sessions?pool=&backend=&protocol=&key=&min_age=&min_idle=&limit=").status ==
+             200);
 }
 
 BOOST_AUTO_TEST_CASE(close_takes_the_filter_as_body) {
@@ -352,8 +354,8 @@ BOOST_AUTO_TEST_CASE(heads_and_bodies_are_bounded) {
 // What a browser may send across sites is a POST with any text as body: it must never be taken for a request.
 BOOST_AUTO_TEST_CASE(bytes_after_a_refused_request_are_no_request) {
   RunningAdmin server;
-  const std::string smuggled = "POST /v1/stop HTTP/1.1\r\nHost: " + server.tcp_address + "\r\n" + kJson +
-                               "Content-Length: 2\r\n\r\n{}";
+  const std::string smuggled =
+      "POST /v1/stop HTTP/1.1\r\nHost: " + server.tcp_address + "\r\n" + kJson + "Content-Length: 2\r\n\r\n{}";
   const std::string host = "Host: " + server.tcp_address + "\r\n";
   const std::string starts[] = {
       "POST /v1/stop HTTP/1.1\r\n" + host + "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n",
@@ -388,9 +390,9 @@ BOOST_AUTO_TEST_CASE(a_post_needs_json_content_type) {
 BOOST_AUTO_TEST_CASE(a_foreign_host_is_403_but_for_the_probes) {
   RunningAdmin server;
   const std::string port = server.tcp_address.substr(server.tcp_address.rfind(':'));
-  for (const std::string host : {"evil.example" + port, std::string("127.0.0.1"), std::string("127.0.0.1:1"),
-                                 "localhost.evil.example" + port, "127.0.0.2" + port, "user@localhost" + port,
-                                 "localhost" + port + "\r\nHost: localhost" + port}) {
+  for (const std::string host :
+       {"evil.example" + port, std::string("127.0.0.1"), std::string("127.0.0.1:1"), "localhost.evil.example" + port,
+        "127.0.0.2" + port, "user@localhost" + port, "localhost" + port + "\r\nHost: localhost" + port}) {
     BOOST_TEST(server.over_tcp("GET", "/v1/status", "Host: " + host + "\r\n").status == 403, host);
     BOOST_TEST(server.over_tcp("POST", "/v1/stop", "Host: " + host + "\r\n" + kJson).status == 403, host);
     BOOST_TEST(server.over_tcp("GET", "/healthz", "Host: " + host + "\r\n").status == 200, host);
@@ -416,9 +418,9 @@ BOOST_AUTO_TEST_CASE(a_foreign_origin_is_403) {
 BOOST_AUTO_TEST_CASE(the_token_guards_all_but_the_probes) {
   RunningAdmin server("s3cret");
   for (const char* path : {"/v1/status", "/metrics", "/v1/events", "/", "/nothing"}) {
-    for (const char* field : {"", "Authorization: Bearer wrong\r\n", "Authorization: Bearer s3cret2\r\n",
-                              "Authorization: Basic s3cret\r\n", "Authorization: Bearer \r\n",
-                              "Authorization: Bearer s3cret\r\nAuthorization: Bearer s3cret\r\n"}) {
+    for (const char* field :
+         {"", "Authorization: Bearer wrong\r\n", "Authorization: Bearer s3cret2\r\n", "Authorization: Basic s3cret\r\n",
+          "Authorization: Bearer \r\n", "Authorization: Bearer s3cret\r\nAuthorization: Bearer s3cret\r\n"}) {
       const auto answer = server.over_tcp("GET", path, field);
       BOOST_TEST(answer.status == 401, path << ' ' << field);
       BOOST_TEST(answer.has_field("WWW-Authenticate: Bearer realm=\"limpet\""));

@@ -38,7 +38,7 @@ test('websockets of a backend that dies end by 1014, spread, and the clients com
   assert.ok(ends.every((end) => end.code === 1014 && end.home === 'hello from a'));
   assert.ok(Math.max(...ends.map((e) => e.at)) - Math.min(...ends.map((e) => e.at)) > 300);
   const answer = await fetch(`${limpet.url}/?user=${sockets.findIndex((s) => s.home === 'hello from a')}`);
-  assert.equal(answer.headers.get('x-backend'), 'b');
+  assert.equal(answer.headers.get('x-backend'), 'b', `${answer.status} ${await answer.text()}`);
   sockets.forEach((s) => s.close());
   await limpet.stop();
   backends[1].stop();
