@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "exposition.h"
+#include "tests/metrics/exposition.h"
 
 namespace limpet::metrics {
 

@@ -390,7 +390,7 @@ BOOST_AUTO_TEST_CASE(a_post_needs_json_content_type) {
 BOOST_AUTO_TEST_CASE(a_foreign_host_is_403_but_for_the_probes) {
   RunningAdmin server;
   const std::string port = server.tcp_address.substr(server.tcp_address.rfind(':'));
-  for (const std::string host :
+  for (const std::string& host :
        {"evil.example" + port, std::string("127.0.0.1"), std::string("127.0.0.1:1"), "localhost.evil.example" + port,
         "127.0.0.2" + port, "user@localhost" + port, "localhost" + port + "\r\nHost: localhost" + port}) {
     BOOST_TEST(server.over_tcp("GET", "/v1/status", "Host: " + host + "\r\n").status == 403, host);
@@ -406,8 +406,8 @@ BOOST_AUTO_TEST_CASE(a_foreign_origin_is_403) {
   RunningAdmin server;
   const std::string port = server.tcp_address.substr(server.tcp_address.rfind(':'));
   const std::string own = "Origin: http://" + server.tcp_address + "\r\n";
-  for (const std::string origin : {std::string("null"), std::string("http://evil.example"), "https://localhost" + port,
-                                   std::string("http://localhost"), "http://localhost" + port + ".evil.example"}) {
+  for (const std::string& origin : {std::string("null"), std::string("http://evil.example"), "https://localhost" + port,
+                                    std::string("http://localhost"), "http://localhost" + port + ".evil.example"}) {
     BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson + "Origin: " + origin + "\r\n").status == 403, origin);
   }
   BOOST_TEST(server.over_tcp("POST", "/v1/stop", kJson + own + own).status == 403);
