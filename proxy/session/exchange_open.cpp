@@ -251,7 +251,7 @@ void Exchange::pick_again() {
   if (reused_) {
     worker_.upstreams().put(*record_->member.backend, std::move(backend_));
   } else {
-    drop_backend();
+    worker_.retire(std::move(backend_));
   }
   Affinity::Leavers leavers;
   auto& affinity = worker_.shared().affinity;
@@ -270,7 +270,7 @@ void Exchange::pick_again() {
 void Exchange::connect_failed(bool timed_out) {
   Backend& failed = *record_->member.backend;
   worker_.shared().observed(failed, false);
-  drop_backend();
+  worker_.retire(std::move(backend_));  // what is held of the request goes to the next one
   ask_->tried.resize(pool_->backends.size());
   ask_->tried[failed.index] = true;
   const bool session_lost = learned_;
