@@ -67,13 +67,13 @@ inline SessionInfo example_session() {
 // Members are set and read under `guard` while the loop runs.
 class ScriptedControl final : public Control {
  public:
-  // Before its users: its return type is deduced.
   template <typename Do>
   auto locked(Do action) const {
     const std::lock_guard lock(guard);
     return action();
   }
 
+  // Before its users: its return type is deduced.
   bool accepting() const override {
     return locked([&] { return is_accepting; });
   }
