@@ -9,6 +9,7 @@ namespace limpet::e2e {
 
 void EventClient::connect(bool returned) {
   connection_ = log_.connect({options_.key, options_.client, Protocol::Sse, returned});
+  returned_ = returned;
   head_.clear();
   chunks_ = std::make_unique<ChunkDecoder>();
   parser_ =
@@ -86,7 +87,6 @@ void EventClient::come_back() {
 
 void EventClient::leave() {
   loop_.cancel(timer_);
-  if (parser_ && stream_) comments_ += parser_->comments();
   state_ = State::Gone;
   if (stream_) stream_->close();
 }

@@ -29,7 +29,9 @@ class EventClient final : public Stream::Handler {
   bool open() const { return state_ == State::Open; }
   bool gone() const { return state_ == State::Gone; }
   std::int64_t last_id() const { return last_id_; }
-  std::size_t comments() const { return comments_; }
+  std::size_t comments_so_far() const { return comments_ + (parser_ && stream_ ? parser_->comments() : 0); }
+  bool returned() const { return returned_; }
+  long stream_retry_ms() const { return parser_ ? parser_->retry_ms() : -1; }  // what the present stream said last
 
  private:
   enum class State { Idle, Asking, Open, Waiting, Gone };
@@ -57,6 +59,7 @@ class EventClient final : public Stream::Handler {
   State state_ = State::Idle;
   std::uint32_t connection_ = 0;
   long retry_ms_ = 3000;
+  bool returned_ = false;
   std::int64_t last_id_ = 0;
   std::size_t comments_ = 0;
   Loop::TimerId timer_ = 0;
