@@ -178,7 +178,7 @@ AccessLog::AccessLog(std::unique_ptr<Writer> writer) : writer_(std::move(writer)
 
 AccessLog::~AccessLog() = default;
 
-void AccessLog::line(std::string text) {
+void AccessLog::line(const std::string& text) {
   writer_->line(text);
 }
 

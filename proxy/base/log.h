@@ -73,7 +73,7 @@ class AccessLog {
   AccessLog& operator=(const AccessLog&) = delete;
 
   // Queues a line, or drops it where 8 MiB wait already. Requires: no line break in it.
-  void line(std::string text);
+  void line(const std::string& text);
   // After a rotation: what was queued goes to the old file, what follows to a new one of the same path.
   void reopen();
 

@@ -319,7 +319,7 @@ void Admin::Parts::where(AdminExchange& exchange, const Names& names) {
 void Admin::Parts::sessions(AdminExchange& exchange, const Names&) {
   const auto filter = filter_from_query(exchange.query());
   if (!filter) return exchange.refuse(400, filter.error().what);
-  control.sessions(filter.value(), [exchange](std::vector<SessionInfo> sessions) mutable {
+  control.sessions(filter.value(), [exchange](const std::vector<SessionInfo>& sessions) mutable {
     exchange.answer_json(200, sessions_json(sessions));
   });
 }

@@ -32,6 +32,7 @@ Result<BackendName> resolve_backend(const std::vector<PoolStatus>& pools, std::s
   if (found.size() == 1) return found.front();
   if (found.empty()) return unknown("no backend '" + std::string(name) + "'; there are", all);
   std::vector<std::string> candidates;
+  candidates.reserve(found.size());
   for (const BackendName& candidate : found) candidates.push_back(candidate.text());
   return unknown("'" + std::string(name) + "' is ambiguous; say one of", candidates);
 }

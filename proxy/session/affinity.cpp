@@ -188,7 +188,7 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::stri
     entry.has_learned = true;
     move(shard, entry, learned->backend, nullptr);
   }
-  const Pick pick = pick_for(shard, entry, member, ask, learned != nullptr, leavers);
+  Pick pick = pick_for(shard, entry, member, ask, learned != nullptr, leavers);
   if (pick.outcome != Outcome::Picked && entry.members == nullptr) shard.erase(entry);
   return pick;
 }

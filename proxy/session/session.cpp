@@ -136,7 +136,7 @@ void SessionRecord::write_access_line(CloseReason reason, Time now) const {
   number("close_code", close_code);
   text("request_id", access ? access->request_id : "");
   if (json) line += "}";
-  worker.shared().access_log->line(std::move(line));
+  worker.shared().access_log->line(line);
 }
 
 }  // namespace limpet::session
