@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE(a_frame_is_read_whole_wherever_it_was_cut) {
     FrameReader reader(true);
     Frame frame;
     std::string got;
-    for (const auto part : {bytes.substr(0, cut), bytes.substr(cut)}) {
+    for (const auto& part : {bytes.substr(0, cut), bytes.substr(cut)}) {
       reader.feed(part);
       while (reader.next(frame)) got += frame.payload;
     }

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -282,6 +283,7 @@ inline Answer answer_from(const std::string& text) {
 
 struct RunningAdmin {
   explicit RunningAdmin(std::string token = "", bool metrics_public = false) {
+    ::signal(SIGPIPE, SIG_IGN);  // as the process does
     session::AdminSettings settings;
     settings.socket = directory.path() + "/run/admin.sock";
     settings.address = "127.0.0.1:0";
