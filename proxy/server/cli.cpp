@@ -21,22 +21,32 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
+// Help without what CLI11 adds about types and exclusions.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    if (option->get_type_size() == 0) return "";
+    const std::string type = option->get_type_name();
+    return (type.empty() || type == "TEXT" ? "" : " " + type) + (option->get_expected_max() > 1 ? "..." : "");
+  }
+};
+
 const CLI::Validator kDuration(
     [](std::string& text) {
       return parse_duration(text) ? std::string() : "'" + text + "' is not a duration such as 30s";
     },
-    "DURATION", "duration");
+    "");
 
 // Judged by the same code as the API's filter. An empty value is a variable that was not set, and would match
 // everything.
-CLI::Validator filter_member(const char* name, const char* type) {
+CLI::Validator filter_member(const char* name) {
   return CLI::Validator(
       [name](std::string& text) {
         if (text.empty()) return std::string("the value is empty");
         SessionFilter scratch;
         return set_filter_member(scratch, name, text).value_or("");
       },
-      type, name);
+      "");
 }
 
 class CommandLine {
@@ -105,6 +115,7 @@ void CommandLine::add_admin_options(CLI::App* command) {
 
 void CommandLine::define() {
   app_.require_subcommand(1);
+  app_.formatter(std::make_shared<HelpFormatter>());
   app_.get_formatter()->column_width(30);
   app_.add_option("-c,--config", config_, "the configuration (default: " + std::string(kDefaultConfig) + ")")
       ->type_name("FILE");
@@ -126,7 +137,7 @@ void CommandLine::define_local() {
   run->add_option("--listen", run_.listen, "without a file: where clients arrive")
       ->delimiter(',')
       ->type_name("ADDRESS");
-  run->add_option("--to", run_.to, "without a file: the backends")->delimiter(',')->type_name("ADDRESS,...");
+  run->add_option("--to", run_.to, "without a file: the backends")->delimiter(',')->type_name("ADDRESS");
   run->add_option("--key", run_.keys, "without a file: what identifies a client, such as cookie:sid")
       ->delimiter(',')
       ->type_name("SOURCE");
@@ -188,8 +199,11 @@ void CommandLine::define_drain() {
                            });
   drain->add_option("BACKEND", drain_.backends, "pool/backend, or backend where that is unambiguous")->required();
   std::vector<CLI::Option*> orders = {
-      drain->add_option("--over", over_, "spread the farewells over so long (default: 30s)")->check(kDuration),
+      drain->add_option("--over", over_, "spread the farewells over so long (default: 30s)")
+          ->type_name("DURATION")
+          ->check(kDuration),
       drain->add_option("--deadline", deadline_, "cut what is left then (default: 60s, or 30s after --over)")
+          ->type_name("DURATION")
           ->check(kDuration),
       drain->add_flag("--soft", drain_.request.soft, "only wait: no farewells, no deadline"),
       drain->add_flag("--whole-keys", drain_.request.whole_keys, "even a heavy key leaves in one turn"),
@@ -215,7 +229,8 @@ void CommandLine::add_filter(CLI::App* command, SessionFilter& filter) {
     command
         ->add_option_function<std::string>(
             option, [&filter, member](const std::string& value) { set_filter_member(filter, member, value); }, what)
-        ->check(filter_member(member, type));
+        ->type_name(type)
+        ->check(filter_member(member));
   };
   add("--pool", "pool", "POOL", "of this pool");
   add("--backend", "backend", "BACKEND", "on this backend, or pool/backend");
@@ -234,7 +249,8 @@ void CommandLine::define_filters() {
       ->add_option_function<std::string>(
           "--limit", [this](const std::string& value) { set_filter_member(sessions_.filter, "limit", value); },
           "at most so many (default: 1000)")
-      ->check(filter_member("limit", "N"));
+      ->type_name("N")
+      ->check(filter_member("limit"));
 
   CLI::App* close = asking("close", "farewell to the sessions that a filter matches", close_.json,
                            [this](const AdminClient& client) { return close_command(console_, client, close_); });
@@ -257,7 +273,14 @@ int CommandLine::run(int argc, const char* const* argv) {
 int CommandLine::usage(const CLI::ParseError& error) {
   const auto chosen = app_.get_subcommands();
   const std::string command = chosen.empty() ? "limpet" : "limpet " + chosen.front()->get_name();
-  console_.err << "limpet: " << printable(error.what()) << "\nTry '" << command << " --help'.\n";
+  const auto strangers = app_.remaining();
+  std::string what = error.what();
+  if (chosen.empty() && !strangers.empty()) {
+    what = "unknown '" + strangers.front() + "'";
+  } else if (chosen.empty() && error.get_name() == "RequiredError") {
+    what = "a command is required";
+  }
+  console_.err << "limpet: " << printable(what) << "\nTry '" << command << " --help'.\n";
   return kUsage;
 }
 

@@ -106,7 +106,7 @@ constexpr std::string_view kScript = R"js(
 'use strict';
 const PROTOCOLS = ['websocket', 'sse', 'long_poll', 'http', 'mqtt', 'stomp', 'amqp', 'tcp'];
 const KEEP = 300;  // seconds in the chart
-const history = [];
+const points = [];
 const $ = id => document.getElementById(id);
 const color = protocol => `var(--p${Math.max(0, PROTOCOLS.indexOf(protocol))})`;
 const whole = n => Math.round(n).toLocaleString('en-US');
@@ -202,9 +202,9 @@ function drawChart() {
   const chart = $('chart');
   const width = chart.clientWidth || 600, height = 170, left = 44, bottom = 18, top = 8;
   chart.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  const now = history.length ? history[history.length - 1].at : 0;
-  const peak = Math.max(4, ...history.map(point => sum(point.sessions)));
-  const step = 10 ** Math.floor(Math.log10(peak / 2));
+  const now = points.length ? points[points.length - 1].at : 0;
+  const peak = Math.max(4, ...points.map(point => sum(point.sessions)));
+  const step = 2 * 10 ** Math.floor(Math.log10(peak / 2));
   const ceiling = Math.ceil(peak / step) * step;
   const x = at => width - (now - at) / KEEP * (width - left);
   const y = n => top + (1 - n / ceiling) * (height - top - bottom);
@@ -216,13 +216,13 @@ function drawChart() {
   for (const minutes of [4, 3, 2, 1]) {
     nodes.push(svg('text', {x: x(now - minutes * 60), y: height - 2, 'text-anchor': 'middle'}, `−${minutes} min`));
   }
-  const floor = history.map(() => 0);
+  const floor = points.map(() => 0);
   for (const protocol of PROTOCOLS) {
-    if (!history.some(point => point.sessions[protocol] > 0)) continue;
+    if (!points.some(point => point.sessions[protocol] > 0)) continue;
     const low = floor.slice();
-    history.forEach((point, i) => { floor[i] += point.sessions[protocol] || 0; });
-    const upper = history.map((point, i) => `${x(point.at).toFixed(1)},${y(floor[i]).toFixed(1)}`);
-    const lower = history.map((point, i) => `${x(point.at).toFixed(1)},${y(low[i]).toFixed(1)}`).reverse();
+    points.forEach((point, i) => { floor[i] += point.sessions[protocol] || 0; });
+    const upper = points.map((point, i) => `${x(point.at).toFixed(1)},${y(floor[i]).toFixed(1)}`);
+    const lower = points.map((point, i) => `${x(point.at).toFixed(1)},${y(low[i]).toFixed(1)}`).reverse();
     nodes.push(svg('polygon', {points: [...upper, ...lower].join(' '), fill: color(protocol), 'fill-opacity': .28}),
       svg('polyline', {points: upper.join(' '), fill: 'none', stroke: color(protocol), 'stroke-width': 1.75,
         'stroke-linejoin': 'round'}));
@@ -244,8 +244,8 @@ function show(status) {
     return el('div', '', dot, el('span', '', protocol), el('span', '', whole(n)));
   }));
   const now = Date.now() / 1000;
-  history.push({at: now, sessions: status.sessions || {}});
-  while (history[0].at < now - KEEP) history.shift();
+  points.push({at: now, sessions: status.sessions || {}});
+  while (points[0].at < now - KEEP) points.shift();
   drawChart();
   $('pools').replaceChildren(...status.pools.map(poolCard));
 }
@@ -315,7 +315,7 @@ function askForToken(wasWrong) {
     await new Promise(resolve => setTimeout(resolve, $('ask').hidden ? wait : 0));
   }
 })();
-addEventListener('resize', () => { if (history.length) drawChart(); });
+addEventListener('resize', () => { if (points.length) drawChart(); });
 )js";
 
 std::string with_nonce(const char* tag, std::string_view nonce) {

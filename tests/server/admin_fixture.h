@@ -248,6 +248,10 @@ class RawClient {
     return true;
   }
   const std::string& received() const { return received_; }
+  bool has_news() const {
+    pollfd waiting{fd_.value(), POLLIN, 0};
+    return ::poll(&waiting, 1, 0) == 1;
+  }
 
  private:
   bool receive_some() {
