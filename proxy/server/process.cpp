@@ -80,7 +80,8 @@ SessionInfo describe(Session& session, Time now) {
   info.backend = record.member.backend != nullptr ? record.member.backend->name : "";
   info.key = session::Affinity::key_of(record.member);
   info.pick_reason = metrics::name(record.pick_reason());
-  info.client = record.client.text();
+  const std::string ip = record.client.text();
+  info.client = (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + std::to_string(record.client_port);
   info.route = record.route ? record.route->host + record.route->path : "";
   info.listener = record.worker.snapshot().settings.listeners[record.listener].name;
   info.state = session.state_name();
@@ -392,7 +393,7 @@ void Process::step(Drain& drain, Time now) {
     drain.deadline_passed = true;
     cut_all(backend, CloseReason::Cut, &drain);
   }
-  const bool done = !drain.schedule || drain.schedule->done();
+  const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed;
   if (done && backend.sessions.load(std::memory_order_relaxed) == 0) {
     backend.state.store(BackendState::Drained);
     cut_total_[&backend] += drain.cut;

@@ -96,6 +96,7 @@ export async function startLimpet(backends, { proxy = '', route = '', pool = '' 
     api,
     post,
     url: `http://127.0.0.1:${port}`,
+    metrics: `http://127.0.0.1:${admin}/metrics`,
     ws: `ws://127.0.0.1:${port}`,
     log: () => log,
     drain: (backend, body) => post(`/v1/pools/main/backends/${backend}/drain`, body),
