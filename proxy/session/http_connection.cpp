@@ -138,7 +138,12 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   state_ = head->framing == wire::Framing::None ? State::Waiting : State::Body;
   exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, peer_, std::move(head));
   exchange_->start(result.consumed);
-  if (exchange_ && state_ == State::Waiting) exchange_->request_body({}, true, nullptr);
+  // The head goes out at once where nothing of the body came with it: the client may be waiting for a 100 (RFC 9110
+  // §10.1.1).
+  const bool nothing_follows = state_ == State::Body && result.consumed == bytes.size();
+  if (exchange_ && (state_ == State::Waiting || nothing_follows)) {
+    exchange_->request_body({}, state_ == State::Waiting, nullptr);
+  }
   return result.consumed;
 }
 
