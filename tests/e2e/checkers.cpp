@@ -227,11 +227,12 @@ Violations ends_are_paced(const EventLog& log) {
 
 Violations others_notice_nothing(const EventLog& log) {
   Violations found;
+  const double quiet = std::min(log.quiet, log.ended);
   for (const Story& story : stories_of(log)) {
     if (story.request() || story.answered < 0 || story.backend == log.drained) continue;
     if (story.end >= 0 && story.end < log.ended) {
       found.push_back(story.name() + "was ended at " + std::to_string(story.end) + " on " + story.backend);
-    } else if (story.answered < log.ended - 2 * kSilence && story.last_received < log.ended - kSilence) {
+    } else if (story.answered < quiet - 2 * kSilence && story.last_received < quiet - kSilence) {
       found.push_back(story.name() + "fell silent on " + story.backend);
     }
   }

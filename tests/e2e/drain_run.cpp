@@ -104,6 +104,7 @@ const EventLog& DrainRun::play(const Middle& middle) {
   if (!loop_.run_until(over, plan_.over + kDrainGrace)) throw std::runtime_error("the drain did not end");
   loop_.run_for(plan_.after);
 
+  log_.quiet = loop_.now();
   log_.last_event = hub_.last();
   hub_.stop();
   for (const auto& client : websockets_) client->stop_sending();

@@ -96,7 +96,7 @@ void EventSubscriber::pump() {
     if (pieces_ > 0) {
       --pieces_;
       size = std::min<std::size_t>(size, 1 + random_() % 3);
-      pause = random_() % 200 == 0 ? 1.5 : random_() % 8 == 0 ? 0.01 : 0;
+      pause = random_() % 200 == 0 ? 0.8 : random_() % 8 == 0 ? 0.01 : 0;
     } else if (random_() % 4 == 0) {
       size = std::min<std::size_t>(size, 1 + random_() % 60);
     }

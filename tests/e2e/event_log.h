@@ -53,6 +53,7 @@ struct EventLog {
   std::string drained;  // the backend that was drained
   double drain_began = 0;
   double over = 0;              // seconds
+  double quiet = 1e9;           // when the test itself stopped the traffic
   double ended = 1e9;           // when the test itself began to close its clients
   std::int64_t last_event = 0;  // the id of the last event that every event stream must have brought
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Event streams, long polls and exchanges through a drain, with the real proxy: every EventSource gets every event of a shared history
-// exactly once, whatever the chunks and line ends; what is in flight is answered. A hundred clients in the normal run, five hundred in
-// the heavy one.
+// Event streams, long polls and exchanges through a drain, with the real proxy: every EventSource gets every event of a
+// shared history exactly once, whatever the chunks and line ends; what is in flight is answered. A hundred clients in
+// the normal run, five hundred in the heavy one.
 #include <boost/test/unit_test.hpp>
-
 #include <nlohmann/json.hpp>
-
 #include <set>
 
 #include "tests/e2e/backend.h"
@@ -29,14 +27,17 @@ drain_over = "1s"
 drain_deadline = "5s"
 [[listener]]
 name = "web"
-address = "127.0.0.1:)" + std::to_string(port) + R"("
+address = "127.0.0.1:)" +
+                       std::to_string(port) + R"("
 [[route]]
 path = "/"
 pool = "feed"
 [route.sse]
 heartbeat = "500ms"
-retry = ")" + std::to_string(kRetry) + R"(ms"
-retry_jitter = ")" + std::to_string(kRetryJitter) + R"(ms"
+retry = ")" + std::to_string(kRetry) +
+                       R"(ms"
+retry_jitter = ")" + std::to_string(kRetryJitter) +
+                       R"(ms"
 [[route]]
 path = "/poll"
 pool = "feed"
@@ -48,8 +49,8 @@ name = "feed"
 keys = ["query:user"]
 )";
   for (const auto& backend : backends) {
-    config += "[[pool.backend]]\nname = \"" + backend->name() + "\"\naddress = \"127.0.0.1:" +
-              std::to_string(backend->port()) + "\"\n";
+    config += "[[pool.backend]]\nname = \"" + backend->name() +
+              "\"\naddress = \"127.0.0.1:" + std::to_string(backend->port()) + "\"\n";
   }
   return config;
 }
@@ -68,7 +69,8 @@ class FeedRun {
       streams_.push_back(std::make_unique<EventClient>(loop_, log_, EventClient::Options{port, key, client++}));
       if (key % 3 != 0) continue;
       const std::string path = key % 2 == 0 ? "/poll" : "/slow";
-      requests_.push_back(std::make_unique<RequestClient>(loop_, log_, RequestClient::Options{port, key, client++, path, 0.2}));
+      requests_.push_back(
+          std::make_unique<RequestClient>(loop_, log_, RequestClient::Options{port, key, client++, path, 0.2}));
     }
   }
 
@@ -88,8 +90,9 @@ class FeedRun {
     log_.drained = "b1";
     log_.over = over;
     log_.drain_began = loop_.now();
-    const auto answer = proxy_->admin("POST", "/v1/pools/feed/backends/b1/drain",
-                                      R"({"over":")" + std::to_string(static_cast<int>(over)) + R"(s","deadline":"30s"})");
+    const auto answer =
+        proxy_->admin("POST", "/v1/pools/feed/backends/b1/drain",
+                      R"({"over":")" + std::to_string(static_cast<int>(over)) + R"(s","deadline":"30s"})");
     BOOST_TEST_REQUIRE(answer.status == 202, answer.body);
     loop_.run_for(over);
     BOOST_TEST(loop_.run_until([this] { return drained(); }, 20), proxy_->log());
@@ -97,6 +100,7 @@ class FeedRun {
   }
 
   const EventLog& end() {
+    log_.quiet = loop_.now();
     log_.last_event = hub_.last();
     hub_.stop();
     for (const auto& request : requests_) request->leave();
@@ -120,7 +124,8 @@ class FeedRun {
     if (loop_.now() < asked_ + 0.3) return false;
     asked_ = loop_.now();
     const auto answer = proxy_->admin("GET", "/v1/pools/feed");
-    for (const auto& backend : nlohmann::json::parse(answer.body).at("backends")) {
+    const auto pool = nlohmann::json::parse(answer.body);
+    for (const auto& backend : pool.at("backends")) {
       if (backend.at("name") == "b1") return backend.at("state") == "drained";
     }
     return false;
@@ -149,7 +154,8 @@ void judge_retries(const EventLog& log) {
   for (const Event& event : log.events) {
     if (event.kind != Kind::StreamEnded || event.time >= log.ended) continue;
     given.insert(event.number);
-    BOOST_TEST((event.number >= kRetry && event.number <= kRetry + kRetryJitter), "a farewell with retry " << event.number);
+    BOOST_TEST((event.number >= kRetry && event.number <= kRetry + kRetryJitter),
+               "a farewell with retry " << event.number);
   }
   BOOST_TEST(given.size() > 5U, "farewells with only " << given.size() << " different retries");
 }
@@ -167,15 +173,20 @@ void drain_of(std::uint32_t streams, double over) {
   passes("keys_stay_together", keys_stay_together(log));
   passes("ends_are_paced", ends_are_paced(log));
   judge_retries(log);
-  BOOST_TEST((run.retries_after_return() == std::set<long>{kRetry}), "a stream that came back was not told the normal retry");
+  BOOST_TEST((run.retries_after_return() == std::set<long>{kRetry}),
+             "a stream that came back was not told the normal retry");
   BOOST_TEST(run.comments() > streams, "no heartbeats were seen");
   BOOST_TEST(run.proxy().terminate(15) == 0, run.proxy().log());
 }
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(a_hundred_event_sources_miss_nothing_when_a_backend_drains) { drain_of(100, 4); }
+BOOST_AUTO_TEST_CASE(a_hundred_event_sources_miss_nothing_when_a_backend_drains) {
+  drain_of(100, 4);
+}
 
-BOOST_AUTO_TEST_CASE(five_hundred_event_sources_miss_nothing_when_a_backend_drains) { drain_of(500, 8); }
+BOOST_AUTO_TEST_CASE(five_hundred_event_sources_miss_nothing_when_a_backend_drains) {
+  drain_of(500, 8);
+}
 
 }  // namespace limpet::e2e

@@ -65,6 +65,7 @@ std::optional<HttpHead> parse_head(std::string_view bytes) {
 bool ChunkDecoder::take_line(char c) {
   line_.push_back(c);
   if (line_.size() > 64) state_ = State::Bad;
+  if (state_ == State::DataEnd && line_ != "\r" && line_ != "\r\n") state_ = State::Bad;
   return line_.size() >= 2 && line_.compare(line_.size() - 2, 2, "\r\n") == 0;
 }
 

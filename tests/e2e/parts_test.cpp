@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The harness's own parts: what judges the proxy must itself be right. The frame reader must refuse, the parsers must not care where
-// the pieces were cut, a FIN must not pass for a reset; clients and backends agree when nothing stands between them, and disagree when a
-// relay meddles with the bytes.
-#include <boost/test/unit_test.hpp>
-
+// The harness's own parts: what judges the proxy must itself be right. The frame reader must refuse, the parsers must
+// not care where the pieces were cut, a FIN must not pass for a reset; clients and backends agree when nothing stands
+// between them, and disagree when a relay meddles with the bytes.
 #include <sys/socket.h>
+
+#include <boost/test/unit_test.hpp>
 
 #include "tests/e2e/backend.h"
 #include "tests/e2e/checkers.h"
@@ -34,9 +34,10 @@ class ByteRelay {
   using Meddle = std::function<std::string(std::string_view)>;  // an empty answer ends the connection
 
   ByteRelay(Loop& loop, std::uint16_t backend, Meddle meddle)
-      : loop_(loop), backend_(backend), meddle_(std::move(meddle)), acceptor_(loop, [this](Fd socket) {
-          links_.push_back(std::make_unique<Link>(*this, std::move(socket)));
-        }) {}
+      : loop_(loop),
+        backend_(backend),
+        meddle_(std::move(meddle)),
+        acceptor_(loop, [this](Fd socket) { links_.push_back(std::make_unique<Link>(*this, std::move(socket))); }) {}
   std::uint16_t port() const { return acceptor_.port(); }
 
  private:
@@ -99,7 +100,8 @@ EventLog streams_through(const ByteRelay::Meddle& meddle) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(the_frame_reader_takes_what_is_right) {
-  BOOST_TEST(error_of(plain("a", kText, false) + plain("p", kPing) + plain("b", kContinuation) + plain("", kClose)) == "");
+  BOOST_TEST(error_of(plain("a", kText, false) + plain("p", kPing) + plain("b", kContinuation) + plain("", kClose)) ==
+             "");
   BOOST_TEST(error_of(encode({true, true, kBinary, std::string(70000, 'x')}, true), true) == "");
 }
 
@@ -108,7 +110,8 @@ BOOST_AUTO_TEST_CASE(the_frame_reader_refuses_what_is_wrong) {
   BOOST_TEST(error_of(encode({}, true)) == "a frame that is masked in the wrong direction");
   BOOST_TEST(error_of(plain("a", kContinuation)) == "a continuation out of place");
   BOOST_TEST(error_of(plain("a", kText, false) + plain("b", kText)) == "a continuation out of place");
-  BOOST_TEST(error_of(plain("a", kText, false) + encode({true, true, kContinuation, "b"}, false)) == "RSV1 on a continuation");
+  BOOST_TEST(error_of(plain("a", kText, false) + encode({true, true, kContinuation, "b"}, false)) ==
+             "RSV1 on a continuation");
   BOOST_TEST(error_of(plain("a", 3)) == "an unknown opcode");
   BOOST_TEST(error_of(plain("a", 11)) == "an unknown control opcode");
   BOOST_TEST(error_of(plain("a", kPing, false)) == "a control frame that is fragmented or too long");
@@ -118,7 +121,8 @@ BOOST_AUTO_TEST_CASE(the_frame_reader_refuses_what_is_wrong) {
 }
 
 BOOST_AUTO_TEST_CASE(a_frame_is_read_whole_wherever_it_was_cut) {
-  const std::string bytes = encode({false, false, kText, "hello"}, true) + encode({true, false, kContinuation, "!"}, true);
+  const std::string bytes =
+      encode({false, false, kText, "hello"}, true) + encode({true, false, kContinuation, "!"}, true);
   for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
     FrameReader reader(true);
     Frame frame;
@@ -160,7 +164,8 @@ BOOST_AUTO_TEST_CASE(a_message_that_was_changed_is_not_read) {
 
 BOOST_AUTO_TEST_CASE(an_event_stream_reads_the_same_wherever_it_was_cut) {
   const std::string stream =
-      "\xEF\xBB\xBF:comment\r\rid: 1\revent:tick\rdata: a\r\rdata:b\r\ndata: c\r\nid:2\r\n\r\nretry: 250\n\ndata: 漢\nid: 3\n\n"
+      "\xEF\xBB\xBF:comment\r\rid: 1\revent:tick\rdata: a\r\rdata:b\r\ndata: c\r\nid:2\r\n\r\nretry: 250\n\ndata: "
+      "漢\nid: 3\n\n"
       "id: 4\ndata: lost";
   for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
     std::string seen;
@@ -237,8 +242,8 @@ BOOST_AUTO_TEST_CASE(clients_and_backend_agree_where_nothing_stands_between_them
   stage.log.ended = stage.loop.now();
   for (const auto& client : websockets) client->leave();
   stage.loop.run_for(0.5);
-  for (const auto& found : {nothing_is_torn(stage.log), client_messages_arrive(stage.log), backend_messages_arrive(stage.log),
-                            requests_are_answered(stage.log)}) {
+  for (const auto& found : {nothing_is_torn(stage.log), client_messages_arrive(stage.log),
+                            backend_messages_arrive(stage.log), requests_are_answered(stage.log)}) {
     BOOST_TEST(found.empty(), (found.empty() ? "" : found[0]));
   }
   for (const auto& client : websockets) BOOST_TEST(client->gone());

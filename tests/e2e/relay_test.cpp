@@ -95,7 +95,10 @@ BOOST_AUTO_TEST_CASE(a_reset_instead_of_a_fin_is_found) {
 }
 
 BOOST_AUTO_TEST_CASE(a_burst_is_found) {
-  is_found(Fault::Burst, ends_are_paced);
+  DrainPlan plan = small_plan();
+  plan.websockets = 300;
+  plan.over = 4;  // so that the burst is four seconds' worth
+  is_found(Fault::Burst, ends_are_paced, plan);
 }
 
 BOOST_AUTO_TEST_CASE(a_key_that_is_split_is_found) {

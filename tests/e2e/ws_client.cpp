@@ -85,8 +85,8 @@ void WsClient::on_close(int code, double unfinished_for) {
 }
 
 void WsClient::answer_close(int code) {
+  peer_->close(code);  // which finishes the message under way
   log(Kind::CloseSent, code);
-  peer_->close(code);
 }
 
 void WsClient::on_broken(const std::string& what) {
