@@ -98,6 +98,13 @@ test('an upload has the right bytes, with a length and in chunks', async () => {
   assert.equal(requests[0].headers['transfer-encoding'], 'chunked');
 });
 
+test('an upload of nothing is answered at once, with a length and in chunks', async () => {
+  const nothing = { size: 0, sum: sum('') };
+  assert.deepEqual(JSON.parse((await curl('-X', 'POST', '-d', '', `${limpet.url}/up`)).out), nothing);
+  const chunked = await curl('-X', 'POST', '-d', '', '-H', 'Transfer-Encoding: chunked', `${limpet.url}/up`);
+  assert.deepEqual(JSON.parse(chunked.out), nothing);
+});
+
 test('Expect: 100-continue gets its 100 before the body is sent', async () => {
   const { out, err } = await curl('-v', '-T', file(), '-H', 'Expect: 100-continue', '--expect100-timeout', '15', `${limpet.url}/up`);
   assert.match(err, /< HTTP\/1\.1 100 /);
