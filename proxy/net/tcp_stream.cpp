@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/net/tcp_stream.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -73,6 +75,11 @@ int TcpStream::connect_error() {
   socklen_t size = sizeof error;
   if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
   return error;
+}
+
+std::uint32_t TcpStream::unacknowledged() const {
+  int bytes = 0;
+  return ::ioctl(fd_.value(), SIOCOUTQ, &bytes) == 0 ? static_cast<std::uint32_t>(bytes) : 0;
 }
 
 void TcpStream::on_event(int, short events, void* self) {

@@ -36,6 +36,7 @@ class TcpStream final : public Stream {
   void set_handler(StreamHandler* handler) override { handler_ = handler; }
   int connect_error() override;
   int descriptor() const override { return fd_.value(); }
+  std::uint32_t unacknowledged() const override;
 
  private:
   static void on_event(int fd, short events, void* self);

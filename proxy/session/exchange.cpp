@@ -452,7 +452,7 @@ void Exchange::on_timer() {
   if (state_ == State::Over) return;
   if (state_ == State::Connecting && now >= deadline_) return connect_failed(true);
   if (state_ == State::Ending && now >= deadline_) return end_stream();
-  if (client_.pending() > 0 && now >= client_.stalled_since() + route.http.stall_timeout) {
+  if (client_.pending() > 0 && client_.stalled(route.http.stall_timeout)) {
     drop_backend();
     finish(CloseReason::SlowClient);
     state_ = State::Over;

@@ -46,6 +46,8 @@ class ExchangeClient {
   virtual bool flush() = 0;
   virtual std::size_t pending() const = 0;
   virtual Time stalled_since() const = 0;
+  // The client has taken nothing of what is pending for so long.
+  virtual bool stalled(Duration limit) = 0;
 
   // The request's body is wanted, or the backend must catch up first.
   virtual void want_body(bool wanted) = 0;

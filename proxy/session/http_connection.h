@@ -31,6 +31,7 @@ class HttpConnection final : public Owned, public ExchangeClient, private net::S
   bool flush() override;
   std::size_t pending() const override { return outlet_.pending(); }
   Time stalled_since() const override { return outlet_.stalled_since(); }
+  bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }
   void want_body(bool wanted) override;
   void exchange_over() override;
   void abort(bool with_reset) override;

@@ -47,7 +47,9 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int co
     pieces[0].iov_len -= taken;
     break;
   }
+  const bool was_empty = queue_.empty();
   for (int i = 0; i < count; ++i) hold(worker, {static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len});
+  if (was_empty && !queue_.empty()) unacknowledged_ = stream.unacknowledged();
   return IoStatus::Ok;
 }
 
@@ -61,8 +63,18 @@ IoStatus Outlet::flush(Worker& worker, net::Stream& stream) {
     queue_.consume(result.n);
     worker.count_buffered(-static_cast<std::int64_t>(result.n));
     stalled_since_ = worker.now();
+    if (!queue_.empty()) unacknowledged_ = stream.unacknowledged();
   }
   return IoStatus::Ok;
+}
+
+bool Outlet::stalled(const net::Stream& stream, Time now, Duration limit) {
+  if (queue_.empty() || now < stalled_since_ + limit) return false;
+  const std::uint32_t left = stream.unacknowledged();
+  if (left == unacknowledged_) return true;
+  unacknowledged_ = left;
+  stalled_since_ = now;
+  return false;
 }
 
 IoStatus Gather::send(Worker& worker, net::Stream& stream, Outlet& outlet) {

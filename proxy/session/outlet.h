@@ -30,13 +30,17 @@ class Outlet {
 
   std::size_t pending() const { return queue_.size(); }
   bool empty() const { return queue_.empty(); }
-  // Since when bytes have been waiting without any of them being taken. Requires: !empty().
+  // Since when, as far as is known, the peer has taken nothing. Requires: !empty().
   Time stalled_since() const { return stalled_since_; }
+  // True if bytes wait and the peer has taken nothing for `limit`. A socket becomes writable only when much of its
+  // buffer is free, so what the peer has acknowledged decides, not what could be written.
+  bool stalled(const net::Stream& stream, Time now, Duration limit);
   void drop(Worker& worker);
 
  private:
   Buffer queue_;
   Time stalled_since_{};
+  std::uint32_t unacknowledged_ = 0;  // at stalled_since_
 };
 
 class Gather {

@@ -45,11 +45,11 @@ Time WebSocketSession::next_due() const {
 void WebSocketSession::on_timer() {
   const Time now = worker_.now();
   if (phase_ == Phase::Over) return;
-  if (!client_.outlet.empty() && now >= client_.outlet.stalled_since() + route().http.stall_timeout) {
+  if (client_.stream != nullptr && client_.outlet.stalled(*client_.stream, now, route().http.stall_timeout)) {
     say_going_away();
     return finish(CloseReason::SlowClient, true);
   }
-  if (!backend_.outlet.empty() && now >= backend_.outlet.stalled_since() + route().http.stall_timeout) {
+  if (backend_.stream != nullptr && backend_.outlet.stalled(*backend_.stream, now, route().http.stall_timeout)) {
     lost_backend(CloseReason::IdleTimeout);  // a backend that takes nothing is as good as dead
   } else if (phase_until_ != Time{} && now >= phase_until_) {
     phase_timeout(now);

@@ -111,12 +111,12 @@ def serve_ok(connection, head):
 class Limpet:
     """The proxy under test. `config` is TOML put between [admin] and the listener; limits is TOML behind the listener."""
 
-    def __init__(self, backends, proxy="", limits="", route="", pool="", keys='keys = ["query:user"]', routes=None, nofile=None):
+    def __init__(self, backends, proxy="", limits="", route="", pool="", keys='keys = ["query:user"]', routes=None, nofile=None, workers=2):
         self.directory = tempfile.mkdtemp(prefix="limpet-bad-")
         self.port, self.admin_port = free_port(), free_port()
         if routes is None:
             routes = f'[[route]]\npath = "/"\npool = "main"\n{route}\n'
-        text = (f'[proxy]\nworkers = 2\ndrain_delay = "0s"\n{proxy}\n[admin]\nsocket = "{self.directory}/admin.sock"\n'
+        text = (f'[proxy]\nworkers = {workers}\ndrain_delay = "0s"\n{proxy}\n[admin]\nsocket = "{self.directory}/admin.sock"\n'
                 f'address = "127.0.0.1:{self.admin_port}"\n[[listener]]\nname = "web"\naddress = "127.0.0.1:{self.port}"\n{limits}\n'
                 f'{routes}[[pool]]\nname = "main"\n[pool.affinity]\n{keys}\n{pool}\n')
         for backend in backends:
