@@ -80,7 +80,7 @@ export async function startLimpet(backends, { proxy = '', route = '', pool = '' 
     `[proxy]\nworkers = 2\ndrain_delay = "100ms"\n${proxy}\n[admin]\nsocket = "${directory}/admin.sock"\n` +
       `address = "127.0.0.1:${admin}"\n[[listener]]\nname = "web"\naddress = "127.0.0.1:${port}"\n` +
       `[[route]]\npath = "/"\npool = "main"\n${route}\n[[pool]]\nname = "main"\n${pool}\n` +
-      backends.map((b) => `[[pool.backend]]\nname = "${b.name}"\naddress = "127.0.0.1:${b.port}"\n`).join(''),
+      backends.map((b) => `[[pool.backend]]\nname = "${b.name}"\naddress = "127.0.0.1:${b.port}"\nweight = ${b.weight ?? 1}\n`).join(''),
   );
   const child = spawn(process.env.LIMPET_BINARY, ['run', '-c', file], { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
