@@ -89,6 +89,7 @@ void Acceptor::resume() {
 
 void Acceptor::close_after_queue() {
   if (!listening_.open()) return;
+  closing_ = true;
   while (accept_burst(kBurst)) {
   }
   pause();
@@ -108,7 +109,7 @@ bool Acceptor::accept_burst(unsigned most) {
     Fd fd(::accept4(listening_.value(), reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd.open()) {
       on_accept_(std::move(fd), Address(reinterpret_cast<sockaddr*>(&storage), size));
-      if (paused_) return false;
+      if (paused_ && !closing_) return false;
       continue;
     }
     if (errno == ECONNABORTED || errno == EINTR || errno == EPERM || errno == EPROTO) continue;

@@ -51,6 +51,7 @@ class Acceptor {
   OnExhausted on_exhausted_;
   event* event_;
   bool paused_ = false;
+  bool closing_ = false;  // the queue is taken, paused or not
 };
 
 }  // namespace limpet::net

@@ -30,6 +30,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text) {
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string owned(text);
+  if (owned.find('\0') != std::string::npos) return std::nullopt;  // inet_pton would see what stands before it
   IpAddress ip;
   in_addr v4{};
   if (inet_pton(AF_INET, owned.c_str(), &v4) == 1) {
@@ -121,6 +122,7 @@ Result<Address> Address::parse(std::string_view text) {
   std::string host(text.substr(0, colon));
   if (host.starts_with('[') && host.ends_with(']')) {
     host = host.substr(1, host.size() - 2);
+    if (host.find(':') == std::string::npos) return bad_address(text, "brackets are for an IPv6 address: [v6]:port");
   } else if (host.find(':') != std::string::npos) {
     return bad_address(text, "an IPv6 address needs brackets: [v6]:port");
   }

@@ -10,7 +10,7 @@
 
 namespace limpet::net {
 
-Loop::Loop() : wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+Loop::Loop(const Clock* clock) : clock_(clock), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   event_config* config = event_config_new();
   event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
   event_config_avoid_method(config, "select");
@@ -32,7 +32,7 @@ Duration Loop::run_turn() {
   event_base_loop(base_, EVLOOP_ONCE);
   if (!in_turn_) return Duration{0};
   in_turn_ = false;
-  return std::chrono::steady_clock::now() - now_;
+  return read_clock() - now_;
 }
 
 void Loop::post(std::function<void()> work) {

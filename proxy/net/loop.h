@@ -17,7 +17,8 @@ namespace limpet::net {
 
 class Loop {
  public:
-  Loop();
+  // `clock` is what now() reads, where tests set the time by hand; null: the steady clock. It outlives the loop.
+  explicit Loop(const Clock* clock = nullptr);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -29,6 +30,9 @@ class Loop {
     if (!in_turn_) begin_turn();
     return now_;
   }
+
+  // The time at this very moment.
+  Time read_clock() const { return clock_ != nullptr ? clock_->now() : std::chrono::steady_clock::now(); }
 
   // Waits for events and runs their callbacks, then what was posted. Returns how long the callbacks took.
   Duration run_turn();
@@ -42,12 +46,13 @@ class Loop {
  private:
   void begin_turn() {
     in_turn_ = true;
-    now_ = std::chrono::steady_clock::now();
+    now_ = read_clock();
   }
   void open_mail();
   static void on_mail(int fd, short events, void* self);
   static void on_tick(int fd, short events, void* self);
 
+  const Clock* const clock_;
   event_base* base_;
   Fd wake_;
   event* mail_event_ = nullptr;

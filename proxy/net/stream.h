@@ -46,6 +46,10 @@ class Stream {
   // The next close() sends RST instead of FIN.
   virtual void close_with_reset() = 0;
 
+  // Has the kernel ask after a peer that stays silent, so that one that vanished without a word is found within a
+  // minute.
+  virtual void probe_when_idle() = 0;
+
   // Which readiness the handler is called for; level-triggered. Costs nothing where it changes nothing.
   virtual void watch(bool readable, bool writable) = 0;
   virtual void set_handler(StreamHandler* handler) = 0;

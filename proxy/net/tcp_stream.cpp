@@ -26,7 +26,8 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
     ::setsockopt(fd.value(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
   if (::connect(fd.value(), to.raw(), to.raw_size()) != 0 && errno != EINPROGRESS) {
-    return Error{Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
+    const bool local = errno == EADDRNOTAVAIL || errno == ENOBUFS || errno == EAGAIN;
+    return Error{local ? Fault::Local : Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
   return std::make_unique<TcpStream>(loop, std::move(fd));
 }
@@ -57,6 +58,17 @@ void TcpStream::shut_write() {
 void TcpStream::close_with_reset() {
   const linger now{1, 0};
   ::setsockopt(fd_.value(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+void TcpStream::probe_when_idle() {
+  const int on = 1;
+  const int idle_s = 30;
+  const int interval_s = 10;
+  const int probes = 3;
+  ::setsockopt(fd_.value(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  ::setsockopt(fd_.value(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+  ::setsockopt(fd_.value(), IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+  ::setsockopt(fd_.value(), IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 }
 
 void TcpStream::watch(bool readable, bool writable) {

@@ -32,6 +32,7 @@ class TcpStream final : public Stream {
   IoResult write(const iovec* pieces, int count) override;
   void shut_write() override;
   void close_with_reset() override;
+  void probe_when_idle() override;
   void watch(bool readable, bool writable) override;
   void set_handler(StreamHandler* handler) override { handler_ = handler; }
   int connect_error() override;

@@ -38,7 +38,10 @@ class HealthChecks::Probe final : public net::StreamHandler {
     next = now + settings.interval;
     until_ = now + settings.timeout;
     auto connecting = net::TcpStream::connect(loop, backend.address);
-    if (!connecting) return conclude(false);
+    if (!connecting) {
+      if (connecting.error().fault == Fault::Upstream) conclude(false);
+      return;  // want of descriptors or ports here says nothing of the backend
+    }
     stream_ = std::move(connecting).value();
     stream_->set_handler(this);
     stream_->watch(false, true);

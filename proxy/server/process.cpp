@@ -41,6 +41,8 @@ namespace {
 
 constexpr Duration kTick = std::chrono::milliseconds(10);
 constexpr std::uint64_t kTicksPerSweep = 100;
+constexpr Duration kLastRequests = std::chrono::seconds(1);
+constexpr std::uint64_t kTicksPerLateKeys = 50;
 constexpr std::uint64_t kReservedDescriptors = 64;  // for listeners, health checks, admin and logs
 
 double seconds_of(Duration duration) {
@@ -54,6 +56,10 @@ struct Drain {
   DrainOrder order;
   std::unique_ptr<balancer::Schedule> schedule;  // null: soft
   Time began{};
+  Time deadline{};
+  Time paused_at{};
+  bool process_leaves = false;  // the backend stays as it is: what still comes on kept connections is answered
+  bool finished = false;
   std::uint64_t total = 0;
   std::uint64_t moved = 0;
   std::uint64_t cut = 0;
@@ -169,7 +175,8 @@ class Process final : public Control {
   void cut_all(const Backend& backend, CloseReason reason, Drain* drain);
   void begin_leaving();
   void leave(Time now);
-  bool start_drain(Pool& pool, Backend& backend, const DrainOrder& order);
+  void start_drain(Pool& pool, Backend& backend, const DrainOrder& order, bool process_leaves);
+  void forget_drain(const Backend& backend);
   Drain* find_drain(const Backend& backend);
   DrainPlan plan_of(const Pool& pool, const Backend& backend, const DrainOrder& order);
   PoolStatus pool_status(const Pool& pool);
@@ -233,7 +240,12 @@ void Process::limit_connections() {
     getrlimit(RLIMIT_NOFILE, &limit);
   }
   const std::uint64_t descriptors = limit.rlim_cur;
-  const std::uint64_t reserved = std::min(descriptors / 2, kReservedDescriptors + 8 * workers_.size());
+  std::uint64_t idle = 0;  // upstream connections that wait for their next request
+  for (const auto& pool : snapshot_->pools) {
+    idle += pool->settings->keepalive_connections * pool->backends.size() * workers_.size();
+  }
+  const std::uint64_t reserved =
+      std::min(descriptors / 2, kReservedDescriptors + 8 * workers_.size()) + std::min(descriptors / 8, idle);
   const std::uint64_t possible = std::max<std::uint64_t>(1, (descriptors - reserved) / 2);
   const std::uint64_t wanted = snapshot_->settings.proxy.max_sessions;
   shared_.max_connections = wanted == 0 ? possible : std::min(wanted, possible);
@@ -313,9 +325,7 @@ void Process::tick() {
   if (++ticks_ % kTicksPerSweep == 0) shared_.affinity.sweep(now);
   checks_.tick(now);
   for (auto& drain : drains_) step(*drain, now);
-  std::erase_if(drains_, [](const auto& drain) {
-    return drain->backend->state.load(std::memory_order_relaxed) != BackendState::Draining;
-  });
+  std::erase_if(drains_, [](const auto& drain) { return drain->finished; });
   if (leaving_) leave(now);
 }
 
@@ -332,7 +342,8 @@ void Process::leave(Time now) {
     order.deadline = proxy.drain_deadline;
     for (const auto& pool : snapshot_->pools) {
       for (const auto& backend : pool->backends) {
-        if (backend->state.load() == BackendState::Ready) start_drain(*pool, *backend, order);
+        forget_drain(*backend);  // its own may be soft, paused or slower
+        start_drain(*pool, *backend, order, true);
       }
     }
     return;
@@ -341,20 +352,33 @@ void Process::leave(Time now) {
   for (const auto& pool : snapshot_->pools) {
     for (const auto& backend : pool->backends) open += backend->sessions.load(std::memory_order_relaxed);
   }
-  if (open == 0 || now >= leaving_since_ + proxy.drain_delay + proxy.drain_deadline + std::chrono::seconds(1)) {
-    running_ = false;
-  }
+  // Requests that were on their way when the listeners closed still get their answer.
+  const Duration since_closed = now - leaving_since_ - proxy.drain_delay;
+  const bool quiet =
+      open == 0 && (shared_.connections.load(std::memory_order_relaxed) == 0 || since_closed >= kLastRequests);
+  if (quiet || since_closed >= proxy.drain_deadline + std::chrono::seconds(1)) running_ = false;
 }
 
-bool Process::start_drain(Pool& pool, Backend& backend, const DrainOrder& order) {
+void Process::forget_drain(const Backend& backend) {
+  std::erase_if(drains_, [&](const auto& drain) {
+    if (drain->backend != &backend) return false;
+    cut_total_[&backend] += drain->cut;
+    return true;
+  });
+}
+
+void Process::start_drain(Pool& pool, Backend& backend, const DrainOrder& order, bool process_leaves) {
   auto drain = std::make_unique<Drain>();
   drain->pool = &pool;
   drain->backend = &backend;
   drain->order = order;
   drain->began = loop_.now();
-  backend.state.store(BackendState::Draining);
+  drain->deadline = drain->began + order.deadline;
+  drain->process_leaves = process_leaves;
+  if (!process_leaves) backend.state.store(BackendState::Draining);
   std::vector<balancer::KeyLoad> keys;
-  for (auto& key : shared_.affinity.keys_on(backend, true)) keys.push_back({std::move(key.key), key.sessions});
+  for (auto& key : shared_.affinity.keys_on(backend, !process_leaves))
+    keys.push_back({std::move(key.key), key.sessions});
   drain->total = backend.sessions.load();
   if (!order.soft) {
     drain->schedule =
@@ -365,37 +389,38 @@ bool Process::start_drain(Pool& pool, Backend& backend, const DrainOrder& order)
   }
   log::info("drain begins", {{"pool", pool.settings->name}, {"backend", backend.name}, {"sessions", drain->total}});
   drains_.push_back(std::move(drain));
-  return true;
 }
 
 void Process::step(Drain& drain, Time now) {
   Backend& backend = *drain.backend;
-  const auto reason = leaving_ && listeners_closed_ ? CloseReason::Shutdown : CloseReason::Drained;
+  const auto reason = drain.process_leaves ? CloseReason::Shutdown : CloseReason::Drained;
   session::Affinity::Leavers leavers;
   if (drain.schedule) {
     std::vector<balancer::Turn> turns;
     drain.schedule->due(now, turns);
     for (const auto& turn : turns) {
       const std::size_t most = turn.whole ? SIZE_MAX : turn.sessions;
-      shared_.affinity.turn(*drain.pool, turn.key, backend, most, now, leavers);
+      shared_.affinity.turn(*drain.pool, turn.key, backend, most, !drain.process_leaves, leavers);
     }
     // What joined a key after the plan was made, under a key that the plan did not have.
-    if (drain.schedule->done() && ticks_ % 10 == 0) {
-      for (const auto& key : shared_.affinity.keys_on(backend, true)) {
-        shared_.affinity.turn(*drain.pool, key.key, backend, SIZE_MAX, now, leavers);
+    if (drain.schedule->done() && ticks_ % kTicksPerLateKeys == 0) {
+      for (const auto& key : shared_.affinity.keys_on(backend, !drain.process_leaves)) {
+        shared_.affinity.turn(*drain.pool, key.key, backend, SIZE_MAX, !drain.process_leaves, leavers);
       }
     }
     drain.moved += leavers.size();
     shared_.dismiss(leavers, reason);
   }
   const bool paused = drain.schedule && drain.schedule->paused();
-  if (!drain.order.soft && !paused && !drain.deadline_passed && now >= drain.began + drain.order.deadline) {
+  if (!drain.order.soft && !paused && !drain.deadline_passed && now >= drain.deadline) {
     drain.deadline_passed = true;
     cut_all(backend, CloseReason::Cut, &drain);
   }
   const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed;
   if (done && backend.sessions.load(std::memory_order_relaxed) == 0) {
+    if (drain.process_leaves) return;
     backend.state.store(BackendState::Drained);
+    drain.finished = true;
     cut_total_[&backend] += drain.cut;
     log::info("drained", {{"pool", drain.pool->settings->name}, {"backend", backend.name}, {"cut", drain.cut}});
   }
@@ -460,6 +485,7 @@ std::optional<Refusal> Process::drain(const std::string& pool, const std::string
   Pool* p = nullptr;
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
+  if (leaving_) return Refusal{409, "the process itself is leaving"};
   plan = plan_of(*p, *b, order);
   if (b->state.load() != BackendState::Ready) {
     return Refusal{409, "'" + backend + "' is " + state_text(b->state.load()) + " already"};
@@ -470,7 +496,7 @@ std::optional<Refusal> Process::drain(const std::string& pool, const std::string
   if (!other_available && !order.force) {
     return Refusal{409, "'" + backend + "' is the last available backend of its pool; --force drains it all the same"};
   }
-  if (!order.dry_run) start_drain(*p, *b, order);
+  if (!order.dry_run) start_drain(*p, *b, order, false);
   return std::nullopt;
 }
 
@@ -479,10 +505,14 @@ std::optional<Refusal> Process::drain_action(const std::string& pool, const std:
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
   Drain* drain = find_drain(*b);
+  if (leaving_) return Refusal{409, "the process itself is leaving"};
   if (drain == nullptr || !drain->schedule) return Refusal{409, "'" + backend + "' has no drain with a pace"};
   const Time now = loop_.now();
+  // The deadline waits with a paused drain.
+  if (drain->schedule->paused() && action != DrainAction::Pause) drain->deadline += now - drain->paused_at;
   switch (action) {
   case DrainAction::Pause:
+    if (!drain->schedule->paused()) drain->paused_at = now;
     drain->schedule->pause(now);
     break;
   case DrainAction::Resume:
@@ -499,7 +529,7 @@ std::optional<Refusal> Process::ready(const std::string& pool, const std::string
   Pool* p = nullptr;
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
-  std::erase_if(drains_, [&](const auto& drain) { return drain->backend == b; });
+  forget_drain(*b);
   b->state.store(BackendState::Ready);
   log::info("ready", {{"pool", pool}, {"backend", backend}});
   return std::nullopt;

@@ -2,7 +2,6 @@
 #include "proxy/session/affinity.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 
 #include "proxy/base/crypto.h"
@@ -67,10 +66,11 @@ bool was_tried(const std::vector<bool>& tried, const Backend& backend) {
   return backend.index < tried.size() && tried[backend.index];
 }
 
+// 128 random bits: no client can name another's.
 std::string synthetic_key() {
-  static std::atomic<std::uint64_t> next{0};
-  std::string key("\0anonymous ", 11);
-  return key + std::to_string(next.fetch_add(1, std::memory_order_relaxed));
+  std::string key(16, '\0');
+  random_bytes(key.data(), key.size());
+  return key;
 }
 
 }  // namespace
@@ -237,17 +237,21 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask, Time, 
   Shard& shard = shard_of(&pool, key);
   const std::lock_guard lock(shard.mutex);
   make_room(shard);
-  const auto found = shard.entries.emplace(Key{&pool, key}, Entry{}).first;
+  const auto [found, fresh] = shard.entries.emplace(Key{&pool, key}, Entry{});
   Entry& entry = found->second;
-  entry.key = &found->first;
-  entry.home = &backend;
-  entry.synthetic = synthetic;
+  shard.busy(entry);
+  if (fresh) {
+    entry.key = &found->first;
+    entry.home = &backend;
+    entry.synthetic = synthetic;
+  }
   join(entry, member, backend);
   move(shard, entry, &backend, nullptr);
   return pick;
 }
 
 bool Affinity::still_home(const Member& member) {
+  if (member.entry == nullptr) return false;
   Shard& shard = shard_of(member.entry->key->pool, member.entry->key->key);
   const std::lock_guard lock(shard.mutex);
   return member.entry->backend == member.backend && !member.leaving;
@@ -352,13 +356,14 @@ std::vector<Affinity::KeyOnBackend> Affinity::keys_on(const Backend& backend, bo
   return result;
 }
 
-bool Affinity::turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, Time, Leavers& leavers) {
+bool Affinity::turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
+                    Leavers& leavers) {
   Shard& shard = shard_of(&pool, key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(KeyView{&pool, key});
   if (found == shard.entries.end()) return false;
   Entry& entry = found->second;
-  if (entry.backend == &from) {
+  if (moves && entry.backend == &from) {
     thread_local std::vector<balancer::Candidate> candidates;
     thread_local std::vector<balancer::Index> scratch;
     pool.candidates({}, candidates);

@@ -106,7 +106,8 @@ class Affinity {
 
   // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there
   // that have not been told yet are put in `leavers`. False: the key is not (any longer) there.
-  bool turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, Time now, Leavers& leavers);
+  // Without `moves` (the process leaves) the entry stays where it is: there is nowhere better.
+  bool turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves, Leavers& leavers);
 
   // Drops what has expired, in a part of the shards at each call (all of them in 16 calls).
   void sweep(Time now);

@@ -44,6 +44,7 @@ std::uint32_t EventStream::pass_bytes(std::string_view bytes, std::vector<std::s
   if (seen.first_boundary == wire::SseObserver::kNone) {
     out.push_back(bytes);
     seen_ = ahead;
+    said_farewell_ = ends_between_events();
     return seen.events;
   }
   said_farewell_ = true;

@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::uint8_t kMostInformational = 16;
 constexpr std::size_t kMostSniffed = 1024;
+constexpr Duration kSilence =
+    std::chrono::seconds(5);  // of a backend in mid-body, before the kernel is asked to probe it
 
 bool is_event_stream(const wire::ResponseHead& head) {
   if (head.status != 200) return false;
@@ -110,7 +112,7 @@ bool Exchange::take_head(std::string_view& bytes) {
     }
     return true;
   }
-  begin_response(head);
+  begin_response(head, !bytes.empty());
   return state_ == State::Body;
 }
 
@@ -120,7 +122,7 @@ void Exchange::learn_from(const wire::ResponseHead& head) {
   }
 }
 
-void Exchange::begin_response(const wire::ResponseHead& head) {
+void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows) {
   Backend& backend = *record_->member.backend;
   const bool good = !(pool_->settings->health.eject_on_5xx && head.status >= 500);
   if (!good || backend.has_failed_lately.load(std::memory_order_relaxed)) worker_.shared().observed(backend, good);
@@ -140,10 +142,13 @@ void Exchange::begin_response(const wire::ResponseHead& head) {
   record_->status = static_cast<std::uint16_t>(head.status);
   const Duration waited = worker_.now() - began_;
   if (!is_stream) record_->handshake_took(waited);
-  if (record_->protocol() == Protocol::Http) record_->backend_cells().http_responses[head.status - 100].add();
+  auto& responses =
+      record_->backend_cells().http_responses;  // up to 599: others exist in the wild, but have no meaning
+  if (record_->protocol() == Protocol::Http && head.status - 100 < responses.size()) responses[head.status - 100].add();
 
   body_ = wire::BodyDecoder(head.framing, head.length);
-  keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose;
+  const bool says_too_much = body_.done() && more_follows;
+  keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose && !says_too_much;
   sniffing_ = sniffing_ && head.status == 200 && !is_encoded(head);
   const std::string cookie = session_cookie();
   const wire::Field extra{"Set-Cookie", cookie};
@@ -168,12 +173,12 @@ void Exchange::begin_response(const wire::ResponseHead& head) {
     client_.send_body({&piece, 1});
     if (!client_.flush()) return;  // `opening` is gone after this
     if (leaving_ && events_->want_farewell()) return end_stream();
-    arm_timer();
   }
   if (body_.done()) {
     if (!client_.flush()) return;
     return body_done();
   }
+  arm_timer();
 }
 
 void Exchange::take_body(std::string_view bytes) {
@@ -273,7 +278,7 @@ void Exchange::backend_eof(bool reset) {
       input_.clear();
       return connect();
     }
-    worker_.shared().observed(*record_->member.backend, false);
+    if (!reused_) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
     input_.clear();
     if (learned_) return answer_gone();
     return answer_unavailable(502, reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed);
@@ -427,6 +432,7 @@ void Exchange::arm_timer() {
     }
     break;
   case State::Body:
+    if (!probing_) due = std::min(due, last_activity_ + kSilence);
     if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
     if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
     break;
@@ -461,6 +467,11 @@ void Exchange::on_timer() {
   if (state_ == State::Sent) {
     if (!request_done_) {
       if (now >= last_activity_ + route.http.stall_timeout) {
+        if (!to_backend_.empty()) {  // it is the backend that does not take it
+          worker_.shared().observed(*record_->member.backend, false);
+          drop_backend();
+          return answer_unavailable(504, CloseReason::IdleTimeout);
+        }
         drop_backend();
         return answer(408, CloseReason::SlowClient, "the request body did not come in time");
       }
@@ -476,6 +487,10 @@ void Exchange::on_timer() {
         record_->settle(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
       }
     }
+  }
+  if (state_ == State::Body && !probing_ && backend_ != nullptr && now >= last_activity_ + kSilence) {
+    probing_ = true;
+    backend_->probe_when_idle();
   }
   if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&
       now >= last_activity_ + route.sse.heartbeat) {

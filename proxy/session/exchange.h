@@ -73,7 +73,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   void read_backend();
   void take_response(std::string_view bytes);
   bool take_head(std::string_view& bytes);
-  void begin_response(const wire::ResponseHead& head);
+  void begin_response(const wire::ResponseHead& head, bool more_follows);
   void learn_from(const wire::ResponseHead& head);
   void take_body(std::string_view bytes);
   void pass_body();
@@ -138,8 +138,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   bool request_done_ = false;
   bool request_begun_ = false;  // something of it was written to this backend connection
   bool chunked_to_backend_ = false;
-  bool reused_ = false;  // the backend connection has served before
-  bool limited_ = false;
+  bool reused_ = false;   // the backend connection has served before
   bool learned_ = false;  // picked by a learned id
   bool engine_io_poll_ = false;
   bool engine_io_session_ = false;  // carries a sid
@@ -148,6 +147,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   bool response_begun_ = false;
   bool keeps_backend_ = false;  // the backend connection may serve again
   bool first_event_seen_ = false;
+  bool probing_ = false;  // the kernel watches over a silent backend
   bool paused_backend_ = false;
   bool secure_ = false;  // the client came over TLS to a trusted proxy
 };

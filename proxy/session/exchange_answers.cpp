@@ -43,6 +43,7 @@ void Exchange::answer(unsigned status, CloseReason reason, std::string_view text
   const std::string body = text.empty() ? "" : std::string(text) + "\n";
   const wire::Field extra[] = {{"Content-Type", "text/plain; charset=utf-8"}, {extra_name, extra_value}};
   ResponsePlan plan;
+  plan.ends_request = true;
   plan.status = status;
   plan.extra = {extra, extra_name.empty() ? 1U : 2U};
   plan.framing = wire::Framing::Length;
@@ -78,6 +79,7 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
                                {"Access-Control-Allow-Credentials", "true"},
                                {"Vary", "Origin"}};
   ResponsePlan plan;
+  plan.ends_request = true;
   plan.status = 200;
   plan.extra = {extra, origin.empty() ? 2U : 5U};
   plan.framing = wire::Framing::Length;
@@ -114,6 +116,7 @@ void Exchange::answer_engine_io_close() {
                                {"Access-Control-Allow-Credentials", "true"},
                                {"Vary", "Origin"}};
   ResponsePlan plan;
+  plan.ends_request = true;
   plan.extra = {extra, origin.empty() ? 2U : 5U};
   plan.framing = wire::Framing::Length;
   plan.length = close.body.size();

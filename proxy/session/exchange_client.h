@@ -25,6 +25,7 @@ struct ResponsePlan {
   std::span<const wire::Field> extra;
   wire::Framing framing = wire::Framing::None;  // Length or None, or Chunked: of unknown length, however that is framed
   std::uint64_t length = 0;
+  bool ends_request = false;          // limpet's own answer: what is left of the request is not wanted
   bool keeps_content_length = false;  // HEAD and 304: the backend's Content-Length describes what is not sent
 };
 

@@ -64,7 +64,8 @@ Exchange::~Exchange() {
 void Exchange::start(std::size_t head_size) {
   is_head_ = head_->method == "HEAD";
   is_safe_ = head_->is_safe();
-  has_body_ = head_->framing != wire::Framing::None;
+  has_body_ =
+      head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
   chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
   if (!admit(head_size)) return;
   append_request_head(request_text_);
@@ -138,7 +139,7 @@ bool Exchange::admit(std::size_t head_size) {
   }
   switch (listener.gate->open_session(client, worker_.now())) {
   case ClientGate::Verdict::Ok:
-    limited_ = true;
+    record_->counts_for_client();
     return true;
   case ClientGate::Verdict::TooManySessions:
     cells.reject(RejectReason::Limit);
@@ -199,7 +200,7 @@ void Exchange::picked(const Affinity::Pick& pick, bool again) {
   if (again) {
     record_->repicked(pick.reason);
   } else {
-    record_->picked(pick.reason, limited_);
+    record_->picked(pick.reason);
   }
   connect();
 }
@@ -243,6 +244,7 @@ void Exchange::connected() {
   }
   watch_backend();
   arm_timer();
+  if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
 }
 
 // The key has moved meanwhile: leave the old place and follow it.
@@ -295,7 +297,8 @@ void Exchange::connect_failed(bool timed_out) {
 
 void Exchange::append_request_head(std::string& out) {
   wire::append_request_line(out, head_->method, head_->target);
-  if (!head_->authority.empty()) wire::append_field(out, "Host", head_->authority);
+  // HTTP/1.0 may come without a Host; what is sent is HTTP/1.1 and may not (RFC 9112 §3.2).
+  wire::append_field(out, "Host", head_->authority.empty() ? pool_->settings->name : head_->authority);
   const bool any_connection = head_->fields.find("Connection").has_value();
   const bool plain_body = shape_ == Protocol::Sse || (is_engine_io_poll(*head_) && learns_engine_io(*pool_->settings));
   for (std::size_t i = 0; i < head_->fields.size(); ++i) {

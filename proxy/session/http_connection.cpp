@@ -9,8 +9,9 @@ using net::IoStatus;
 
 namespace {
 
-constexpr std::size_t kMostPipelined = 64 * 1024;      // bytes of later requests that may wait unparsed
-constexpr Duration kLinger = std::chrono::seconds(2);  // for the peer's FIN after ours
+constexpr std::size_t kMostPipelined = 64 * 1024;            // bytes of later requests that may wait unparsed
+constexpr Duration kAnswerStall = std::chrono::seconds(30);  // for the last answer to be taken
+constexpr Duration kLinger = std::chrono::seconds(2);        // for the peer's FIN after ours
 
 void append_filtered_fields(std::string& out, const ResponsePlan& plan) {
   if (plan.fields == nullptr) return;
@@ -50,6 +51,8 @@ void HttpConnection::on_ready(net::Stream&, bool readable, bool writable) {
     } else if (state_ == State::Closing && outlet_.empty()) {
       stream_->shut_write();
       worker_.wheel().arm(*this, worker_.now() + kLinger);
+    } else if (state_ == State::Idle && outlet_.empty() && !input_.empty()) {
+      process({});
     }
     if (state_ == State::Closed) return;
   }
@@ -91,6 +94,8 @@ void HttpConnection::process(std::string_view bytes) {
     progressed = false;
     switch (state_) {
     case State::Idle:
+      if (!outlet_.empty()) break;  // a client that does not read its answers gets no further ones
+      [[fallthrough]];
     case State::Head:
       taken = take_head(next, progressed);
       break;
@@ -108,8 +113,10 @@ void HttpConnection::process(std::string_view bytes) {
       bytes.remove_prefix(taken);
     }
   }
-  if (state_ != State::Closing && state_ != State::Closed) input_.append(bytes);
   processing_ = false;
+  if (state_ == State::Closing || state_ == State::Closed) return;
+  input_.append(bytes);
+  if (eof_ && state_ == State::Idle && input_.empty()) close_politely();
 }
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
@@ -135,7 +142,9 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   body_wanted_ = true;
   request_ = {head->http11, head->keep_alive, head->method == "HEAD"};
   body_ = wire::BodyDecoder(head->framing, head->length);
-  state_ = head->framing == wire::Framing::None ? State::Waiting : State::Body;
+  const bool has_body =
+      head->framing == wire::Framing::Chunked || (head->framing == wire::Framing::Length && head->length > 0);
+  state_ = has_body ? State::Body : State::Waiting;
   exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, peer_, std::move(head));
   exchange_->start(result.consumed);
   // The head goes out at once where nothing of the body came with it: the client may be waiting for a 100 (RFC 9110
@@ -194,6 +203,9 @@ void HttpConnection::refuse(const wire::HeadResult& bad) {
 void HttpConnection::on_timer() {
   switch (state_) {
   case State::Idle:
+    if (!outlet_.empty() && !outlet_.stalled(*stream_, worker_.now(), kAnswerStall)) {
+      return worker_.wheel().arm(*this, worker_.now() + kAnswerStall);
+    }
     return close_now();
   case State::Head: {
     wire::HeadResult slow;
@@ -218,7 +230,7 @@ void HttpConnection::client_eof() {
     if (exchange_) exchange_->client_eof();
     return;
   case State::Body:
-    if (exchange_) return exchange_->client_reset();  // a request that will never be complete
+    if (exchange_) exchange_->client_reset();  // a request that will never be complete
     return close_now();
   case State::Idle:
   case State::Head:
@@ -277,6 +289,7 @@ void HttpConnection::send_head(const ResponsePlan& plan) {
     }
     break;
   }
+  if (plan.ends_request && state_ == State::Body) close_after_ = true;
   if (!request_.keep_alive || worker_.shared().draining.load(std::memory_order_relaxed)) close_after_ = true;
   if (close_after_) {
     out += "Connection: close\r\n";
@@ -388,6 +401,8 @@ void HttpConnection::update_interest() {
   bool reads = false;
   switch (state_) {
   case State::Idle:
+    reads = outlet_.empty();
+    break;
   case State::Head:
   case State::Closing:
     reads = true;

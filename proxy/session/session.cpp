@@ -50,8 +50,7 @@ metrics::BackendCells& SessionRecord::backend_cells() const {
   return *member.backend->cells[worker.index()];
 }
 
-void SessionRecord::picked(metrics::PickReason reason, bool limited) {
-  limited_ = limited;
+void SessionRecord::picked(metrics::PickReason reason) {
   pick_reason_ = reason;
   cells_ = &backend_cells().of(protocol_);
   cells_->sessions.add(1);
@@ -60,7 +59,7 @@ void SessionRecord::picked(metrics::PickReason reason, bool limited) {
 
 void SessionRecord::repicked(metrics::PickReason reason) {
   cells_->sessions.add(-1);
-  picked(reason, limited_);
+  picked(reason);
 }
 
 void SessionRecord::set_protocol(Protocol protocol) {

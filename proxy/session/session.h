@@ -55,7 +55,9 @@ class SessionRecord {
   void handed_to(Session& session);
 
   // A backend has been picked: from here on the session counts as open.
-  void picked(metrics::PickReason reason, bool limited);
+  void picked(metrics::PickReason reason);
+  // It counts against the limits of its client's address, until it is finished.
+  void counts_for_client() { limited_ = true; }
   // The key has moved to another backend before the session opened.
   void repicked(metrics::PickReason reason);
   void set_protocol(Protocol protocol);

@@ -106,8 +106,15 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
   if (now < side.last_heard + interval) return true;
   // One Pong may answer only the latest Ping (RFC 6455 §5.5.3): none is sent while the other peer awaits one.
   const Side& speaker = other(side);
-  if (side.owes_pong || !side.outlet.empty() || speaker.seen.blind() || !speaker.seen.at_frame_boundary() ||
-      speaker.held != nullptr || side.eof || side.told_close) {
+  if (side.owes_pong) {
+    // The other peer's Ping asks what ours would: silence for one more interval is death, too.
+    random_bytes(&side.ping_payload, sizeof side.ping_payload);
+    side.ping_out = true;
+    side.ping_sent = now;
+    return true;
+  }
+  if (!side.outlet.empty() || speaker.seen.blind() || !speaker.seen.at_frame_boundary() || speaker.held != nullptr ||
+      side.eof || side.told_close) {
     return true;
   }
   random_bytes(&side.ping_payload, sizeof side.ping_payload);

@@ -34,18 +34,22 @@ void Shared::dismiss(const Affinity::Leavers& leavers, CloseReason reason) {
     Worker& worker = *workers[index];
     worker.post([&worker, refs = std::move(refs), reason] {
       for (const SessionRef& ref : refs) {
-        if (Session* session = worker.find(ref)) session->farewell(reason);
+        Session* session = worker.find(ref);
+        // One that was still connecting may have followed its key meanwhile.
+        if (session != nullptr && !worker.shared().affinity.still_home(session->record().member))
+          session->farewell(reason);
       }
     });
   }
 }
 
-Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot)
+Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, const Clock* clock)
     : shared_(shared),
       index_(index),
       cells_(shared.metrics.worker(index)),
       snapshot_(std::move(snapshot)),
-      wheel_(std::chrono::steady_clock::now()),
+      loop_(clock),
+      wheel_(loop_.read_clock()),
       upstreams_(*this),
       scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)) {
   loop_.set_tick(kTickPeriod, [this] { tick(); });
@@ -65,11 +69,13 @@ void Worker::listen(std::uint16_t listener, Fd listening) {
 }
 
 void Worker::run() {
-  while (running_) {
-    const Duration took = loop_.run_turn();
-    cells_.loop_lag.observe(std::chrono::duration<double>(took).count());
-    sweep();
-  }
+  while (running_) run_turn();
+}
+
+void Worker::run_turn() {
+  const Duration took = loop_.run_turn();
+  cells_.loop_lag.observe(std::chrono::duration<double>(took).count());
+  sweep();
 }
 
 void Worker::stop_listening() {

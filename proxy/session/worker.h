@@ -67,7 +67,8 @@ class Worker {
   static constexpr std::size_t kScratch = 128 * 1024;
   static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
 
-  Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot);
+  // `clock`: as of net::Loop.
+  Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, const Clock* clock = nullptr);
   ~Worker();
 
   // --- any thread ---
@@ -75,7 +76,8 @@ class Worker {
 
   // --- the worker's thread ---
   void listen(std::uint16_t listener, Fd listening);
-  void run();  // until stop()
+  void run();       // until stop()
+  void run_turn();  // one turn of it
   void stop() { running_ = false; }
   // Closes the listening sockets once their queues are taken.
   void stop_listening();

@@ -61,6 +61,7 @@ export async function startBackend(name) {
     name,
     seen,
     port: server.address().port,
+    ping: () => sockets.clients.forEach((socket) => socket.ping('from the backend')),
     stop: () => {
       server.closeAllConnections();
       for (const socket of sockets.clients) socket.terminate();
@@ -70,7 +71,7 @@ export async function startBackend(name) {
 }
 
 // `settings` is TOML for the one route and pool; backends are { name, port }.
-export async function startLimpet(backends, { proxy = '', route = '', pool = '' } = {}) {
+export async function startLimpet(backends, { proxy = '', listener = '', route = '', pool = '' } = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), 'limpet-test-'));
   const port = await freePort();
   const admin = await freePort();
@@ -78,7 +79,7 @@ export async function startLimpet(backends, { proxy = '', route = '', pool = '' 
   writeFileSync(
     file,
     `[proxy]\nworkers = 2\ndrain_delay = "100ms"\n${proxy}\n[admin]\nsocket = "${directory}/admin.sock"\n` +
-      `address = "127.0.0.1:${admin}"\n[[listener]]\nname = "web"\naddress = "127.0.0.1:${port}"\n` +
+      `address = "127.0.0.1:${admin}"\n[[listener]]\nname = "web"\naddress = "127.0.0.1:${port}"\n${listener}\n` +
       `[[route]]\npath = "/"\npool = "main"\n${route}\n[[pool]]\nname = "main"\n${pool}\n` +
       backends.map((b) => `[[pool.backend]]\nname = "${b.name}"\naddress = "127.0.0.1:${b.port}"\nweight = ${b.weight ?? 1}\n`).join(''),
   );

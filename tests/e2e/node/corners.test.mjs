@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// Corners of HTTP and of leaving, each found by attack: what must be answered, refused or given back, and is counted.
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import net from 'node:net';
+import { test } from 'node:test';
+import WebSocket from 'ws';
+import { freePort, startBackend, startLimpet, until } from './limpet.mjs';
+
+async function serve(handler) {
+  const server = http.createServer(handler);
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const stop = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { name: 'a', port: server.address().port, stop };
+}
+
+async function serveRaw(onData) {
+  const server = net.createServer((socket) => {
+    socket.on('data', (bytes) => onData(socket, bytes.toString()));
+    socket.on('error', () => {});
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { name: 'a', port: server.address().port, stop: () => server.close() };
+}
+
+async function connections(limpet) {
+  const text = await (await limpet.api('/metrics')).text();
+  return Number(/^limpet_connections (\d+)/m.exec(text)[1]);
+}
+
+function talk(limpet, text, { end = false } = {}) {
+  const socket = net.connect(limpet.port, '127.0.0.1', () => (end ? socket.end(text) : socket.write(text)));
+  socket.answer = '';
+  socket.on('data', (bytes) => (socket.answer += bytes));
+  socket.on('error', () => {});
+  socket.ended = new Promise((resolve) => socket.once('close', resolve));
+  return socket;
+}
+
+test('a status beyond 599 passes and harms nothing', async () => {
+  const backend = await serveRaw((socket) => socket.write('HTTP/1.1 999 Denied\r\nContent-Length: 2\r\n\r\nno'));
+  const limpet = await startLimpet([backend]);
+  const socket = talk(limpet, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  await socket.ended;
+  assert.match(socket.answer, /^HTTP\/1.1 999 Denied\r\n/);
+  await limpet.stop();
+  backend.stop();
+});
+
+test('an upload of megabytes passes over a fresh connection', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend], { pool: 'keepalive_connections = 0' });
+  for (const size of [140_000, 1_000_000, 5_000_000]) {
+    const response = await fetch(`${limpet.url}/`, { method: 'POST', body: Buffer.alloc(size, 'u') });
+    assert.equal(await response.text(), `a ${size}`);
+  }
+  await limpet.stop();
+  backend.stop();
+});
+
+test('clients that leave in mid-body leave no connection behind', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend]);
+  const sockets = Array.from({ length: 20 }, () =>
+    talk(limpet, 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf', { end: true }));
+  await Promise.all(sockets.map((socket) => socket.ended));
+  await until('all are given back', async () => (await connections(limpet)) === 0);
+  await limpet.stop();
+  backend.stop();
+});
+
+test('a request with Content-Length: 0 is complete, and its connection goes on', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend]);
+  const post = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n';
+  const socket = talk(limpet, post + post, { end: true });
+  await socket.ended;
+  assert.equal(socket.answer.match(/HTTP\/1.1 200 OK/g).length, 2);
+  await limpet.stop();
+  backend.stop();
+});
+
+test('sessions that found no backend do not count against their client for good', async () => {
+  const limpet = await startLimpet([{ name: 'gone', port: await freePort() }], {
+    proxy: '',
+    pool: '[pool.health]\ncheck = "tcp"\ninterval = "100ms"\nfall = 1',
+    listener: '[listener.limits]\nsessions = 3',
+  });
+  await until('down', async () => (await limpet.backend('gone')).health === 'down');
+  for (let i = 0; i < 8; ++i) assert.equal((await fetch(`${limpet.url}/`)).status, 503);
+  await limpet.stop();
+});
+
+test('a client that pipelines requests and reads nothing is not answered without end', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend]);
+  const one = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 8\r\n\r\n';
+  const greedy = net.connect(limpet.port, '127.0.0.1');
+  greedy.pause();
+  greedy.on('error', () => {});
+  let sent = 0;
+  const many = one.repeat(500);
+  await until('it is no longer read', () => {
+    for (let i = 0; i < 20 && greedy.writableLength < 4e6; ++i) {
+      greedy.write(many);
+      sent += many.length;
+    }
+    return greedy.writableLength > 3e6;
+  });
+  const text = await (await limpet.api('/metrics')).text();
+  assert.ok(Number(/^limpet_buffered_bytes (\d+)/m.exec(text)[1]) < 2e6, text.match(/^limpet_buffered.*/m)[0]);
+  greedy.destroy();
+  await limpet.stop();
+  backend.stop();
+});
+
+test('a backend that says more than its bodyless answer is not trusted with the next request', async () => {
+  const backend = await serveRaw((socket) =>
+    socket.write('HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison'));
+  const limpet = await startLimpet([backend]);
+  for (let i = 0; i < 5; ++i) assert.equal((await fetch(`${limpet.url}/`)).status, 204);
+  await limpet.stop();
+  backend.stop();
+});
+
+test('HTTP/1.0 without a Host reaches the backend as a valid HTTP/1.1 request', async () => {
+  let host;
+  const backend = await serve((request, response) => {
+    host = request.headers.host;
+    response.end('ok');
+  });
+  const limpet = await startLimpet([backend]);
+  const socket = talk(limpet, 'GET / HTTP/1.0\r\n\r\n');
+  await socket.ended;
+  assert.match(socket.answer, /^HTTP\/1.1 200 /);
+  assert.ok(host.length > 0);
+  await limpet.stop();
+  backend.stop();
+});
+
+test('while the process leaves, kept connections are answered with Connection: close and upgrades with 503', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend], { proxy: 'drain_over = "2s"' });
+  const holder = new WebSocket(`${limpet.ws}/`);
+  await new Promise((resolve) => holder.once('open', resolve));
+  const kept = talk(limpet, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  const upgrading = talk(limpet, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await until('the first answers', () => kept.answer.includes('a 0') && upgrading.answer.includes('a 0'));
+  const codes = new Promise((resolve) => holder.once('close', resolve));
+  limpet.child.kill('SIGTERM');
+  await until('the listener is closed', () =>
+    new Promise((resolve) => {
+      const probe = net.connect(limpet.port, '127.0.0.1');
+      probe.once('connect', () => (probe.destroy(), resolve(false)));
+      probe.once('error', () => resolve(true));
+    }));
+  kept.answer = upgrading.answer = '';
+  kept.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  upgrading.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+    'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n');
+  await Promise.all([kept.ended, upgrading.ended]);
+  assert.match(kept.answer, /^HTTP\/1.1 200 OK\r\n[^]*Connection: close\r\n/);
+  assert.match(upgrading.answer, /^HTTP\/1.1 503 [^]*Retry-After/);
+  assert.equal(await codes, 1012);
+  assert.equal(await limpet.exited, 0);
+  backend.stop();
+});
+
+test('SIGTERM during a soft drain still says goodbye', async () => {
+  const backends = await Promise.all(['a', 'b'].map(startBackend));
+  const limpet = await startLimpet(backends, { proxy: 'drain_over = "300ms"\ndrain_deadline = "5s"' });
+  const sockets = [];
+  for (let i = 0; i < 4; ++i) {
+    const socket = new WebSocket(`${limpet.ws}/`);
+    sockets.push(new Promise((resolve) => socket.once('close', resolve)));
+    await new Promise((resolve) => socket.once('open', resolve));
+  }
+  assert.equal((await limpet.drain('a', { soft: true })).status, 202);
+  limpet.child.kill('SIGTERM');
+  assert.deepEqual([...new Set(await Promise.all(sockets))], [1012]);
+  assert.equal(await limpet.exited, 0);
+  backends.forEach((backend) => backend.stop());
+});
+
+test('the deadline of a drain waits while it is paused', async () => {
+  const backends = await Promise.all(['a', 'b'].map(startBackend));
+  const limpet = await startLimpet(backends, { pool: '[pool.affinity]\nkeys = ["query:user"]' });
+  const sockets = [];
+  for (let i = 0; i < 20; ++i) {
+    const socket = new WebSocket(`${limpet.ws}/?user=${i}`);
+    socket.once('message', (data) => (socket.home = data.toString()));
+    socket.once('close', (code) => (socket.code = code));
+    sockets.push(socket);
+  }
+  await until('all greetings', () => sockets.every((socket) => socket.home));
+  await limpet.drain('a', { over: '1s', deadline: '1500ms' });
+  const path = '/v1/pools/main/backends/a/drain';
+  assert.ok((await limpet.post(path, { action: 'pause' })).ok);
+  await until('the pause outlasts the deadline', async () => (await limpet.backend('a')).drain.elapsed_s > 1.8);
+  assert.ok((await limpet.post(path, { action: 'resume' })).ok);
+  const theirs = sockets.filter((socket) => socket.home === 'hello from a');
+  await until('all have left', () => theirs.every((socket) => socket.code));
+  assert.ok(theirs.every((socket) => socket.code === 1012));
+  sockets.forEach((socket) => socket.close());
+  await limpet.stop();
+  backends.forEach((backend) => backend.stop());
+});
+
+test('a client that is gone and owes a Pong is found all the same', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend], { route: '[route.websocket]\nping_interval = "300ms"' });
+  const dead = talk(limpet, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+    'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n');
+  await until('open', () => dead.answer.includes('hello from a'));
+  backend.ping();
+  await until('the backend is told', () => backend.seen.closes.includes(1001), 3000);
+  dead.destroy();
+  await limpet.stop();
+  backend.stop();
+});
