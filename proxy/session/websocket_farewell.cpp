@@ -111,7 +111,7 @@ void WebSocketSession::linger() {
 void WebSocketSession::side_eof(Side& from) {
   from.eof = true;
   if (is_client(from)) {
-    if (phase_ == Phase::Bereft) return finish(CloseReason::ClientClosed);
+    if (phase_ == Phase::Bereft) return finish(end_reason_);
     if (phase_ == Phase::Open || phase_ == Phase::Parting) {
       if (!client_.closed_politely && !client_.told_close) end_reason_ = CloseReason::ClientClosed;
       phase_ = Phase::Open;
@@ -136,7 +136,7 @@ void WebSocketSession::side_eof(Side& from) {
 void WebSocketSession::side_gone(Side& side) {
   if (phase_ == Phase::Over) return;
   if (is_client(side)) {
-    const bool was_ending = client_.closed_politely || client_.told_close;
+    const bool was_ending = client_.closed_politely || client_.told_close || phase_ == Phase::Bereft;
     client_.shut = true;
     say_going_away();
     return finish(was_ending ? end_reason_ : CloseReason::ResetByClient);

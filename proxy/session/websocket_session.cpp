@@ -8,6 +8,21 @@ namespace limpet::session {
 
 using net::IoStatus;
 
+namespace {
+
+// The backend's own Close is on its way already: it is relayed, and nothing is added.
+bool has_close(wire::WebSocketObserver ahead, std::string_view bytes) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const auto step = ahead.step(bytes.substr(at));
+    if (step.what == wire::WebSocketObserver::What::Close) return true;
+    if (step.what == wire::WebSocketObserver::What::More) return false;
+    at += step.consumed;
+  }
+  return false;
+}
+
+}  // namespace
+
 WebSocketSession::WebSocketSession(Worker& worker, std::unique_ptr<SessionRecord> record,
                                    std::unique_ptr<net::Stream> client, Outlet to_client,
                                    std::unique_ptr<net::Stream> backend)
@@ -146,7 +161,8 @@ void WebSocketSession::forward_frames(Side& from, std::string_view bytes) {
       break;
     }
     if (phase_ == Phase::Parting && !is_client(from) &&
-        (from.seen.at_message_boundary() || (any_frame_boundary_ && from.seen.at_frame_boundary()))) {
+        (from.seen.at_message_boundary() || (any_frame_boundary_ && from.seen.at_frame_boundary())) &&
+        !has_close(from.seen, bytes.substr(at))) {
       part = true;
       end = at;
       break;

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pool, an affinity table and a clock that stands still, for the tests of the table. A Tab is one session as the
+// table sees it. Change `settings` and `max_keys` before the first use of the pool or the table.
+#pragma once
+
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "balancer/ranker.h"
+#include "proxy/base/clock.h"
+#include "proxy/session/affinity.h"
+#include "proxy/session/backend.h"
+
+namespace limpet::metrics {
+
+inline std::ostream& operator<<(std::ostream& out, PickReason reason) {
+  return out << name(reason);
+}
+
+}  // namespace limpet::metrics
+
+namespace limpet::session {
+
+inline std::ostream& operator<<(std::ostream& out, Affinity::Outcome outcome) {
+  switch (outcome) {
+  case Affinity::Outcome::Picked:
+    return out << "Picked";
+  case Affinity::Outcome::NoBackend:
+    return out << "NoBackend";
+  case Affinity::Outcome::Gone:
+    return out << "Gone";
+  }
+  return out << "?";
+}
+
+inline std::ostream& operator<<(std::ostream& out, const SessionRef& ref) {
+  return out << "session " << ref.slot;
+}
+
+struct Tab {
+  Affinity::Member member;
+  Affinity::Ask ask;
+  Affinity::Pick pick;
+
+  std::string at() const { return member.entry != nullptr ? member.backend->name : ""; }
+};
+
+struct AffinityFixture {
+  AffinityFixture() {
+    settings.name = "chat";
+    settings.linger = milliseconds(30'000);
+    settings.learn_ttl = milliseconds(3'600'000);
+    for (const char* name : {"a", "b", "c", "d"}) settings.backends.push_back({name, {}, 1});
+  }
+  ~AffinityFixture() {
+    for (auto& tab : tabs) table().release(tab->member, clock.now());
+  }
+
+  Pool& pool() {
+    if (!pool_) pool_ = std::make_unique<Pool>(std::make_shared<const PoolSettings>(settings));
+    return *pool_;
+  }
+  Affinity& table() {
+    if (!table_) table_ = std::make_unique<Affinity>(max_keys);
+    return *table_;
+  }
+  Backend& backend(const std::string& name) { return *pool().find(name); }
+
+  // The names of the backends, best first.
+  std::vector<std::string> ranking(const std::string& key) {
+    std::vector<balancer::Index> order;
+    pool().ranker->rank(balancer::hash_key(key, settings.hash_seed), order);
+    std::vector<std::string> names;
+    for (const auto index : order) names.push_back(pool().backends[index]->name);
+    return names;
+  }
+  // The nth key whose ranking starts with that backend.
+  std::string key_of(const std::string& name, int nth = 0) {
+    for (int i = 0;; ++i) {
+      std::string key = "key-" + std::to_string(i);
+      if (ranking(key).front() == name && nth-- == 0) return key;
+    }
+  }
+
+  Tab& make_tab() {
+    tabs.push_back(std::make_unique<Tab>());
+    tabs.back()->member.ref.slot = static_cast<std::uint32_t>(tabs.size());
+    tabs.back()->ask.pool = &pool();
+    tabs.back()->ask.tried.assign(pool().backends.size(), false);
+    return *tabs.back();
+  }
+  Tab& reserve(Tab& tab) {
+    tab.pick = table().reserve(tab.member, tab.ask, clock.now(), told);
+    return tab;
+  }
+  // A new session of that key, without one, and with a learned id.
+  Tab& open(const std::string& key) {
+    Tab& tab = make_tab();
+    tab.ask.key = key;
+    tab.ask.has_key = true;
+    return reserve(tab);
+  }
+  Tab& open() { return reserve(make_tab()); }
+  Tab& open_learned(const std::string& id, bool last_words = false) {
+    Tab& tab = make_tab();
+    tab.ask.learned_id = id;
+    tab.ask.last_words = last_words;
+    return reserve(tab);
+  }
+  void close(Tab& tab) { table().release(tab.member, clock.now()); }
+  // The backend has refused: the session asks for the next one.
+  void refused(Tab& tab) {
+    tab.ask.tried[tab.member.backend->index] = true;
+    tab.pick = table().reserve_next(tab.member, tab.ask, clock.now(), told);
+  }
+  bool turn(const std::string& key, const std::string& from, std::size_t most = 1000, bool moves = true) {
+    return table().turn(pool(), key, backend(from), most, moves, told);
+  }
+  std::string home(const std::string& key) {
+    const auto found = table().find(pool(), key, clock.now());
+    return found.backend != nullptr ? found.backend->name : "";
+  }
+  // Who has been told to leave since the last call, as tabs.
+  std::vector<SessionRef> leavers() {
+    std::vector<SessionRef> result;
+    result.swap(told);
+    return result;
+  }
+  void sweep_all() {
+    for (int i = 0; i < 16; ++i) table().sweep(clock.now());
+  }
+  std::uint32_t all_keys() {
+    std::uint32_t sum = 0;
+    for (const auto& backend : pool().backends) sum += backend->keys;
+    return sum;
+  }
+  std::uint32_t all_sessions() {
+    std::uint32_t sum = 0;
+    for (const auto& backend : pool().backends) sum += backend->sessions;
+    return sum;
+  }
+
+  ManualClock clock;
+  PoolSettings settings;
+  std::uint64_t max_keys = 100'000;
+  Affinity::Leavers told;
+  std::vector<std::unique_ptr<Tab>> tabs;
+
+ private:
+  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<Affinity> table_;
+};
+
+}  // namespace limpet::session
