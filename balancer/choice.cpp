@@ -167,11 +167,14 @@ std::optional<Index> choose_by_balance(Balance balance, std::span<const Candidat
 
 std::string draw_value_for(const Ranker& ranker, std::uint64_t seed, Index wanted, std::uint64_t (*random64)()) {
   constexpr int kDraws = 100'000;
-  std::string value(32, '0');
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::string value(15, 'A');  // 90 bits; short enough for std::string to hold it without a heap
   for (int draw = 0; draw < kDraws; ++draw) {
-    for (std::size_t half = 0; half < 2; ++half) {
+    for (const std::size_t begin : {0U, 8U}) {
       std::uint64_t random = random64();
-      for (std::size_t i = 0; i < 16; ++i, random >>= 4) value[half * 16 + 15 - i] = "0123456789abcdef"[random & 0xF];
+      for (std::size_t i = begin; i < std::min<std::size_t>(begin + 8, value.size()); ++i, random >>= 6) {
+        value[i] = kAlphabet[random & 63];
+      }
     }
     if (ranker.first(hash_key(value, seed)) == wanted) return value;
   }

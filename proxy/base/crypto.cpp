@@ -51,14 +51,38 @@ std::optional<std::string> decode(std::string_view text, const Values& values) {
 
 }  // namespace
 
-void random_bytes(void* to, std::size_t size) {
-  auto* at = static_cast<unsigned char*>(to);
+namespace {
+
+void draw(unsigned char* to, std::size_t size) {
   while (size > 0) {
     const auto part = std::min<std::size_t>(size, INT_MAX);
-    if (RAND_bytes(at, static_cast<int>(part)) != 1) std::abort();
-    at += part;
+    if (RAND_bytes(to, static_cast<int>(part)) != 1) std::abort();
+    to += part;
     size -= part;
   }
+}
+
+// A call of RAND_bytes costs the same for 8 bytes as for some hundred: small wishes are served from one draw. What has
+// been handed out is wiped.
+struct Stock {
+  std::array<unsigned char, 512> bytes;
+  std::size_t used = sizeof bytes;
+};
+
+}  // namespace
+
+void random_bytes(void* to, std::size_t size) {
+  thread_local Stock stock;
+  auto* at = static_cast<unsigned char*>(to);
+  if (size > stock.bytes.size() / 4) return draw(at, size);
+  if (stock.used + size > stock.bytes.size()) {
+    draw(stock.bytes.data(), stock.bytes.size());
+    stock.used = 0;
+  }
+  unsigned char* from = stock.bytes.data() + stock.used;
+  std::copy(from, from + size, at);
+  std::fill(from, from + size, 0);
+  stock.used += size;
 }
 
 std::uint64_t random64() {
@@ -72,10 +96,12 @@ double random_fraction() {
 }
 
 std::string sha1(std::string_view data) {
+  // Fetched once: asking the provider anew costs more than the digest itself.
+  static EVP_MD* const kSha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
   std::string digest(20, '\0');
   unsigned size = 0;
   const int ok =
-      EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha1(), nullptr);
+      EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, kSha1, nullptr);
   if (ok != 1 || size != digest.size()) std::abort();
   return digest;
 }

@@ -24,6 +24,7 @@ Loop::Loop(const Clock* clock) : clock_(clock), wake_(eventfd(0, EFD_NONBLOCK | 
 
 Loop::~Loop() {
   if (tick_event_ != nullptr) event_free(tick_event_);
+  if (descriptor_event_ != nullptr) event_free(descriptor_event_);
   event_free(mail_event_);
   event_base_free(base_);
 }
@@ -72,10 +73,23 @@ void Loop::set_tick(Duration period, std::function<void()> tick) {
   event_add(tick_event_, &interval);
 }
 
+void Loop::watch_descriptor(int fd, std::function<void()> ready) {
+  descriptor_ready_ = std::move(ready);
+  descriptor_event_ = event_new(base_, fd, EV_READ | EV_PERSIST, &Loop::on_descriptor, this);
+  event_add(descriptor_event_, nullptr);
+}
+
+void Loop::on_descriptor(int, short, void* self) {
+  auto& loop = *static_cast<Loop*>(self);
+  loop.now();
+  loop.descriptor_ready_();
+}
+
 void Loop::on_tick(int, short, void* self) {
   auto& loop = *static_cast<Loop*>(self);
   loop.now();
-  loop.tick_();
+  const auto tick = loop.tick_;  // it may set another
+  tick();
 }
 
 }  // namespace limpet::net

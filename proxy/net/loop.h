@@ -40,8 +40,11 @@ class Loop {
   // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.
   void post(std::function<void()> work);
 
-  // Calls `tick` each `period`, on the loop's thread; one such call per loop.
+  // Calls `tick` each `period`, on the loop's thread; one such call per loop. Calling again changes both.
   void set_tick(Duration period, std::function<void()> tick);
+
+  // Calls `ready` whenever `fd` is readable; one such descriptor per loop. The caller keeps the descriptor open.
+  void watch_descriptor(int fd, std::function<void()> ready);
 
  private:
   void begin_turn() {
@@ -51,12 +54,15 @@ class Loop {
   void open_mail();
   static void on_mail(int fd, short events, void* self);
   static void on_tick(int fd, short events, void* self);
+  static void on_descriptor(int fd, short events, void* self);
 
   const Clock* const clock_;
   event_base* base_;
   Fd wake_;
   event* mail_event_ = nullptr;
   event* tick_event_ = nullptr;
+  event* descriptor_event_ = nullptr;
+  std::function<void()> descriptor_ready_;
   std::function<void()> tick_;
   Time now_{};
   bool in_turn_ = false;

@@ -12,7 +12,9 @@
 
 namespace limpet::net {
 
-TcpStream::TcpStream(Loop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}
+TcpStream::TcpStream(Loop& loop, Fd fd) : fd_(std::move(fd)) {
+  event_assign(&event_, loop.base(), fd_.value(), 0, &TcpStream::on_event, this);
+}
 
 TcpStream::~TcpStream() {
   if (read_watched_ || write_watched_) event_del(&event_);
@@ -25,11 +27,14 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
     const int on = 1;
     ::setsockopt(fd.value(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  if (::connect(fd.value(), to.raw(), to.raw_size()) != 0 && errno != EINPROGRESS) {
+  const bool at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
+  if (!at_once && errno != EINPROGRESS) {
     const bool local = errno == EADDRNOTAVAIL || errno == ENOBUFS || errno == EAGAIN;
     return Error{local ? Fault::Local : Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
-  return std::make_unique<TcpStream>(loop, std::move(fd));
+  auto stream = std::make_unique<TcpStream>(loop, std::move(fd));
+  stream->connecting_ = !at_once;
+  return stream;
 }
 
 IoResult TcpStream::read(char* to, std::size_t size) {
@@ -78,7 +83,7 @@ void TcpStream::watch(bool readable, bool writable) {
   write_watched_ = writable;
   if (!readable && !writable) return;
   const int wanted = EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
-  event_assign(&event_, loop_.base(), fd_.value(), static_cast<short>(wanted), &TcpStream::on_event, this);
+  event_assign(&event_, event_get_base(&event_), fd_.value(), static_cast<short>(wanted), &TcpStream::on_event, this);
   event_add(&event_, nullptr);
 }
 
@@ -96,7 +101,6 @@ std::uint32_t TcpStream::unacknowledged() const {
 
 void TcpStream::on_event(int, short events, void* self) {
   auto& stream = *static_cast<TcpStream*>(self);
-  stream.loop_.now();
   if (stream.handler_ != nullptr) {
     stream.handler_->on_ready(stream, (events & EV_READ) != 0, (events & EV_WRITE) != 0);
   }

@@ -27,6 +27,8 @@ class TcpStream final : public Stream {
   // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
+  // A connect is under way; false where it was done at once (a peer on the same machine).
+  bool connecting() const { return connecting_; }
 
   IoResult read(char* to, std::size_t size) override;
   IoResult write(const iovec* pieces, int count) override;
@@ -42,12 +44,12 @@ class TcpStream final : public Stream {
  private:
   static void on_event(int fd, short events, void* self);
 
-  Loop& loop_;
   StreamHandler* handler_ = nullptr;
+  event event_{};  // assigned for good: it knows the loop
   Fd fd_;
   bool read_watched_ = false;
   bool write_watched_ = false;
-  event event_{};
+  bool connecting_ = false;
 };
 
 }  // namespace limpet::net

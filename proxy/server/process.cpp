@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/server/process.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "proxy/base/crypto.h"
 #include "proxy/base/log.h"
 #include "proxy/net/acceptor.h"
+#include "proxy/net/event_memory.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/server/admin.h"
@@ -39,8 +41,10 @@ using session::Worker;
 
 namespace {
 
-constexpr Duration kTick = std::chrono::milliseconds(10);
-constexpr std::uint64_t kTicksPerSweep = 100;
+constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns want to be even
+constexpr Duration kCalmTick = std::chrono::milliseconds(50);
+constexpr Duration kSweepPeriod = std::chrono::seconds(1);
+constexpr Duration kTrimDelay = std::chrono::seconds(3);  // after the last of many sessions has gone
 constexpr Duration kLastRequests = std::chrono::seconds(1);
 constexpr std::uint64_t kTicksPerLateKeys = 50;
 constexpr std::uint64_t kReservedDescriptors = 64;  // for listeners, health checks, admin and logs
@@ -173,6 +177,7 @@ class Process final : public Control {
   void tick();
   void step(Drain& drain, Time now);
   void cut_all(const Backend& backend, CloseReason reason, Drain* drain);
+  void give_back_memory(Time now);
   void begin_leaving();
   void leave(Time now);
   void start_drain(Pool& pool, Backend& backend, const DrainOrder& order, bool process_leaves);
@@ -200,6 +205,10 @@ class Process final : public Control {
   std::map<const Pool*, std::vector<double>> shares_;
 
   std::uint64_t ticks_ = 0;
+  Time next_sweep_{};
+  Time shrinking_since_{};
+  std::uint64_t most_held_ = 0;  // connections and keys, at most since memory was given back
+  bool busy_ = false;
   bool leaving_ = false;  // SIGTERM: the process drains itself
   bool listeners_closed_ = false;
   bool running_ = true;
@@ -282,10 +291,8 @@ int Process::run() {
   for (auto& worker : workers_) threads.emplace_back([&worker] { worker->run(); });
   log::info("limpet runs", {{"version", kVersion}, {"workers", workers_.size()}, {"pid", getpid()}});
   const int signal_fd = signals.value();
-  loop_.set_tick(kTick, [this, signal_fd] {
-    take_signals(signal_fd);
-    tick();
-  });
+  loop_.watch_descriptor(signal_fd, [this, signal_fd] { take_signals(signal_fd); });
+  loop_.set_tick(kCalmTick, [this] { tick(); });
   while (running_) loop_.run_turn();
 
   for (auto& worker : workers_) worker->post([&worker] { worker->stop(); });
@@ -320,9 +327,36 @@ void Process::begin_leaving() {
   log::info("leaving: not ready from now on, sessions go on for drain_delay");
 }
 
+// The heap keeps what thousands of sessions have left behind; once they and their keys are gone the system gets it
+// back.
+void Process::give_back_memory(Time now) {
+  std::uint64_t held = shared_.connections.load(std::memory_order_relaxed);
+  for (const auto& pool : snapshot_->pools) {
+    for (const auto& backend : pool->backends) held += backend->keys.load(std::memory_order_relaxed);
+  }
+  most_held_ = std::max(most_held_, held);
+  if (most_held_ < 1000 || held > most_held_ / 2) {
+    shrinking_since_ = now;
+    return;
+  }
+  if (now < shrinking_since_ + kTrimDelay) return;
+  most_held_ = held;
+  malloc_trim(0);
+}
+
 void Process::tick() {
   const Time now = loop_.now();
-  if (++ticks_ % kTicksPerSweep == 0) shared_.affinity.sweep(now);
+  ++ticks_;
+  if (now >= next_sweep_) {
+    next_sweep_ = now + kSweepPeriod;
+    shared_.affinity.sweep(now);
+    give_back_memory(now);
+  }
+  const bool busy = leaving_ || !drains_.empty();
+  if (busy != busy_) {
+    busy_ = busy;
+    loop_.set_tick(busy ? kBusyTick : kCalmTick, [this] { tick(); });
+  }
   checks_.tick(now);
   for (auto& drain : drains_) step(*drain, now);
   std::erase_if(drains_, [](const auto& drain) { return drain->finished; });
@@ -736,6 +770,7 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
 
 int run_proxy(const session::Settings& settings, const std::string&) {
   std::signal(SIGPIPE, SIG_IGN);
+  net::keep_event_slots_apart();
   // Before the first thread: every thread inherits it, and the control loop alone reads the signals.
   const sigset_t mask = handled_signals();
   pthread_sigmask(SIG_BLOCK, &mask, nullptr);

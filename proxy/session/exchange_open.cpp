@@ -224,8 +224,10 @@ void Exchange::connect() {
     }
     return connect_failed(false);
   }
+  const bool is_open = !connecting.value()->connecting();
   backend_ = std::move(connecting).value();
   backend_->set_handler(this);
+  if (is_open) return connected();
   backend_->watch(false, true);
   state_ = State::Connecting;
   deadline_ = worker_.now() + to.pool.settings->connect_timeout;

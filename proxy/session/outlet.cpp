@@ -12,28 +12,43 @@ using net::IoStatus;
 namespace {
 
 constexpr int kMostPieces = 512;  // below IOV_MAX
+constexpr std::size_t kCopied = 4096;
 
 }  // namespace
 
 void Outlet::hold(Worker& worker, std::string_view bytes) {
   if (bytes.empty()) return;
-  if (queue_.empty()) stalled_since_ = worker.now();
-  queue_.append(bytes);
+  if (waiting_ == nullptr) {
+    waiting_ = std::make_unique<Waiting>();
+    waiting_->stalled_since = worker.now();
+  }
+  waiting_->queue.append(bytes);
   worker.count_buffered(static_cast<std::int64_t>(bytes.size()));
 }
 
 void Outlet::drop(Worker& worker) {
-  worker.count_buffered(-static_cast<std::int64_t>(queue_.size()));
-  queue_.clear();
+  if (waiting_ == nullptr) return;
+  worker.count_buffered(-static_cast<std::int64_t>(waiting_->queue.size()));
+  waiting_.reset();
 }
 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, std::string_view bytes) {
   iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  if (waiting_ == nullptr && !bytes.empty()) {
+    const net::IoResult result = stream.write(&piece, 1);
+    if (result.status == IoStatus::Reset) return IoStatus::Reset;
+    const std::size_t taken = result.status == IoStatus::Ok ? result.n : 0;
+    if (taken == bytes.size()) return IoStatus::Ok;
+    hold(worker, bytes.substr(taken));
+    waiting_->unacknowledged = stream.unacknowledged();
+    return IoStatus::Ok;
+  }
   return send(worker, stream, &piece, 1);
 }
 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int count) {
-  while (queue_.empty() && count > 0) {
+  const bool nothing_waited = waiting_ == nullptr;
+  while (nothing_waited && count > 0) {
     const int part = std::min(count, kMostPieces);
     const net::IoResult result = stream.write(pieces, part);
     if (result.status == IoStatus::Reset) return IoStatus::Reset;
@@ -47,38 +62,50 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int co
     pieces[0].iov_len -= taken;
     break;
   }
-  const bool was_empty = queue_.empty();
   for (int i = 0; i < count; ++i) hold(worker, {static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len});
-  if (was_empty && !queue_.empty()) unacknowledged_ = stream.unacknowledged();
+  if (nothing_waited && waiting_ != nullptr) waiting_->unacknowledged = stream.unacknowledged();
   return IoStatus::Ok;
 }
 
 IoStatus Outlet::flush(Worker& worker, net::Stream& stream) {
-  if (queue_.empty()) return IoStatus::Ok;
-  const auto bytes = queue_.view();
+  if (waiting_ == nullptr) return IoStatus::Ok;
+  const auto bytes = waiting_->queue.view();
   const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   const net::IoResult result = stream.write(&piece, 1);
   if (result.status == IoStatus::Reset) return IoStatus::Reset;
-  if (result.status == IoStatus::Ok && result.n > 0) {
-    queue_.consume(result.n);
-    worker.count_buffered(-static_cast<std::int64_t>(result.n));
-    stalled_since_ = worker.now();
-    if (!queue_.empty()) unacknowledged_ = stream.unacknowledged();
+  if (result.status != IoStatus::Ok || result.n == 0) return IoStatus::Ok;
+  waiting_->queue.consume(result.n);
+  worker.count_buffered(-static_cast<std::int64_t>(result.n));
+  if (waiting_->queue.empty()) {
+    waiting_.reset();
+  } else {
+    waiting_->stalled_since = worker.now();
+    waiting_->unacknowledged = stream.unacknowledged();
   }
   return IoStatus::Ok;
 }
 
 bool Outlet::stalled(const net::Stream& stream, Time now, Duration limit) {
-  if (queue_.empty() || now < stalled_since_ + limit) return false;
+  if (waiting_ == nullptr || now < waiting_->stalled_since + limit) return false;
   const std::uint32_t left = stream.unacknowledged();
-  if (left == unacknowledged_) return true;
-  unacknowledged_ = left;
-  stalled_since_ = now;
+  if (left == waiting_->unacknowledged) return true;
+  waiting_->unacknowledged = left;
+  waiting_->stalled_since = now;
   return false;
 }
 
 IoStatus Gather::send(Worker& worker, net::Stream& stream, Outlet& outlet) {
   close_text();
+  if (pieces_.size() > 1 && size_ <= kCopied) {
+    // Copying a little is cheaper than a vector of pieces for the kernel to walk.
+    joined_.clear();
+    for (const Piece& piece : pieces_) {
+      joined_.append(piece.data != nullptr ? piece.data : text_.data() + piece.at, piece.size);
+    }
+    const IoStatus status = outlet.send(worker, stream, joined_);
+    clear();
+    return status;
+  }
   io_.clear();
   for (const Piece& piece : pieces_) {
     const char* data = piece.data != nullptr ? piece.data : text_.data() + piece.at;
@@ -101,6 +128,7 @@ void Gather::clear() {
   pieces_.clear();
   text_.clear();
   text_done_ = 0;
+  size_ = 0;
 }
 
 }  // namespace limpet::session

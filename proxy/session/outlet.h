@@ -5,6 +5,7 @@
 
 #include <sys/uio.h>
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,19 +29,22 @@ class Outlet {
   // Queues without sending (the connection is not there yet).
   void hold(Worker& worker, std::string_view bytes);
 
-  std::size_t pending() const { return queue_.size(); }
-  bool empty() const { return queue_.empty(); }
+  std::size_t pending() const { return waiting_ == nullptr ? 0 : waiting_->queue.size(); }
+  bool empty() const { return waiting_ == nullptr; }
   // Since when, as far as is known, the peer has taken nothing. Requires: !empty().
-  Time stalled_since() const { return stalled_since_; }
+  Time stalled_since() const { return waiting_->stalled_since; }
   // True if bytes wait and the peer has taken nothing for `limit`. A socket becomes writable only when much of its
   // buffer is free, so what the peer has acknowledged decides, not what could be written.
   bool stalled(const net::Stream& stream, Time now, Duration limit);
   void drop(Worker& worker);
 
  private:
-  Buffer queue_;
-  Time stalled_since_{};
-  std::uint32_t unacknowledged_ = 0;  // at stalled_since_
+  struct Waiting {
+    Buffer queue;
+    Time stalled_since{};
+    std::uint32_t unacknowledged = 0;  // at stalled_since
+  };
+  std::unique_ptr<Waiting> waiting_;  // only while bytes wait: an idle session pays for a pointer
 };
 
 class Gather {
@@ -52,6 +56,7 @@ class Gather {
     if (bytes.empty()) return;
     close_text();
     pieces_.push_back({bytes.data(), 0, bytes.size()});
+    size_ += bytes.size();
   }
   bool empty() const { return text_.empty() && pieces_.empty(); }
   net::IoStatus send(Worker& worker, net::Stream& stream, Outlet& outlet);
@@ -65,7 +70,9 @@ class Gather {
     std::size_t size;
   };
   void close_text() {
-    if (text_.size() > text_done_) pieces_.push_back({nullptr, text_done_, text_.size() - text_done_});
+    if (text_.size() == text_done_) return;
+    pieces_.push_back({nullptr, text_done_, text_.size() - text_done_});
+    size_ += text_.size() - text_done_;
     text_done_ = text_.size();
   }
 
@@ -73,6 +80,8 @@ class Gather {
   std::size_t text_done_ = 0;
   std::vector<Piece> pieces_;
   std::vector<iovec> io_;
+  std::string joined_;
+  std::size_t size_ = 0;  // of all pieces
 };
 
 }  // namespace limpet::session

@@ -211,6 +211,11 @@ void WebSocketSession::flush(Side& to) {
 }
 
 void WebSocketSession::update_interest() {
+  // The common case by far: nothing waits, nothing has changed since it was last computed.
+  const bool waits = !client_.outlet.empty() || !backend_.outlet.empty();
+  if (!waits && !waited_ && client_.eof == eofs_seen_[0] && backend_.eof == eofs_seen_[1]) return;
+  waited_ = waits;
+  eofs_seen_ = {client_.eof, backend_.eof};
   // While its Close is awaited the client is read even though its backend does not take what it sent.
   const std::uint64_t high_water = route().http.high_water;
   const std::uint64_t for_backend = phase_ == Phase::Parted ? high_water + kExtraForClose : high_water;

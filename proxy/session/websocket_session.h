@@ -12,6 +12,7 @@
 // for.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -114,6 +115,8 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
   CloseReason end_reason_ = CloseReason::ClientClosed;
   bool any_frame_boundary_ = false;  // the wait for a message boundary is over
   bool close_counted_ = false;
+  bool waited_ = true;  // with eofs_seen_: what the interest was last computed from
+  std::array<bool, 2> eofs_seen_{};
   std::uint16_t goodbye_code_ = 0;
   Time phase_until_{};  // when the present phase has to end; Time{}: open end
 };

@@ -277,12 +277,12 @@ BOOST_AUTO_TEST_CASE(a_drawn_value_ranks_the_wanted_backend_first) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_drawn_value_is_the_random_numbers_in_hex) {
+BOOST_AUTO_TEST_CASE(a_drawn_value_is_the_random_numbers_in_base64url) {
   const auto ranker = make_ranker(Algorithm::Ring, equal_backends("only", 1), 0);
   static std::uint64_t next;
   next = 0x0123456789ABCDEF;
   const auto random64 = +[] { return std::exchange(next, 0x00000000000000FF); };
-  BOOST_TEST(draw_value_for(*ranker, 0, 0, random64) == "0123456789abcdef00000000000000ff");
+  BOOST_TEST(draw_value_for(*ranker, 0, 0, random64) == "v38qJeWR_DAAAAA");
 }
 
 BOOST_AUTO_TEST_CASE(drawing_gives_up_on_a_backend_that_is_never_first) {
