@@ -46,8 +46,8 @@ enum class Balance : std::uint8_t { LeastSessions, RoundRobin };
 // proportion to weight, by `turn`, a number that the caller increments with each call.
 std::optional<Index> choose_by_balance(Balance balance, std::span<const Candidate> candidates, std::uint64_t turn);
 
-// Draws random values (through `random64`) until the value, written as 15 characters of base64url, ranks `wanted` first. Gives up
-// after 100,000 draws and returns an empty string (a backend with a vanishing share).
+// Draws random values (through `random64`) until the value, written as 15 characters of base64url, ranks `wanted`
+// first. Gives up after 100,000 draws and returns an empty string (a backend with a vanishing share).
 std::string draw_value_for(const Ranker& ranker, std::uint64_t seed, Index wanted, std::uint64_t (*random64)());
 
 }  // namespace limpet::balancer

@@ -254,7 +254,7 @@ void Process::limit_connections() {
     idle += pool->settings->keepalive_connections * pool->backends.size() * workers_.size();
   }
   const std::uint64_t reserved =
-      std::min(descriptors / 2, kReservedDescriptors + 8 * workers_.size()) + std::min(descriptors / 8, idle);
+      std::min(descriptors / 2, kReservedDescriptors + 8 * workers_.size()) + std::min(descriptors / 32, idle);
   const std::uint64_t possible = std::max<std::uint64_t>(1, (descriptors - reserved) / 2);
   const std::uint64_t wanted = snapshot_->settings.proxy.max_sessions;
   shared_.max_connections = wanted == 0 ? possible : std::min(wanted, possible);

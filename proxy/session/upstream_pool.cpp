@@ -57,7 +57,10 @@ std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, bool che
 void UpstreamPool::put(const Backend& backend, std::unique_ptr<net::Stream> stream) {
   const auto& settings = *backend.pool.settings;
   auto& idles = idle_[&backend];
-  if (idles.size() >= settings.keepalive_connections || !backend.is_available()) {
+  // Where descriptors run short they are for sessions.
+  const auto& shared = worker_.shared();
+  const bool crowded = shared.connections.load(std::memory_order_relaxed) > shared.max_connections / 4 * 3;
+  if (crowded || idles.size() >= settings.keepalive_connections || !backend.is_available()) {
     worker_.retire(std::move(stream));
     return;
   }

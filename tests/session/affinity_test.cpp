@@ -172,7 +172,7 @@ BOOST_AUTO_TEST_CASE(without_a_key_round_robin_takes_turns_whatever_is_open) {
 BOOST_AUTO_TEST_CASE(the_session_cookie_ranks_the_picked_backend_first_here_and_at_every_other_proxy) {
   for (int i = 0; i < 20; ++i) {
     Tab& tab = open();
-    BOOST_TEST_REQUIRE(tab.pick.new_cookie.size() == 32U);
+    BOOST_TEST_REQUIRE(tab.pick.new_cookie.size() == 15U);
     BOOST_TEST(Affinity::key_of(tab.member) == tab.pick.new_cookie);
     BOOST_TEST(ranking(tab.pick.new_cookie)[0] == tab.at());
     BOOST_TEST(open(tab.pick.new_cookie).pick.reason == PickReason::Live);

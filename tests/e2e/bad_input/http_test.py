@@ -131,17 +131,13 @@ class MalformedResponses(BadInputTest):
             with self.subTest(name):
                 sent["bytes"] = data
                 with proxy.connect() as sock:
-                    sock.sendall(f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\nx".encode())
-                    response = read_response(sock)
-                    while response.status == 103:
-                        rest = getattr(response, "rest", b"")
-                        data = rest + sock.recv(1 << 20)
-                        statuses = [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]
-                        final = [status for status in statuses if status >= 200]
-                        if final:
-                            response.status = final[0]
-                            self.assertLess(len(statuses), 1000)
-                    self.assertEqual(response.status, 502)
+                    sock.sendall(f"POST / HTTP/1.1\r\n{HOST}Content-Length: 1\r\nConnection: close\r\n\r\nx".encode())
+                    raw = b""
+                    while got := sock.recv(1 << 20):
+                        raw += got
+                    statuses = [int(part[:3]) for part in raw.split(b"HTTP/1.1 ")[1:]]
+                    self.assertEqual([status for status in statuses if status != 103], [502])
+                    self.assertLess(len(statuses), 100)
 
     def test_a_status_line_without_a_reason_is_accepted(self):
         backend = self.backend(lambda connection, head: connection.sendall(b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok"))
