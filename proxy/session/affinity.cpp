@@ -80,7 +80,7 @@ Affinity::Affinity(std::uint64_t max_keys)
 
 Affinity::~Affinity() = default;
 
-std::size_t Affinity::table_hash(const Pool* pool, std::string_view key) {
+std::size_t Affinity::table_hash(const Pool* pool, std::string_view key) noexcept {
   return balancer::hash_key(key, table_seed() ^ reinterpret_cast<std::uintptr_t>(pool));
 }
 

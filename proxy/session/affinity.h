@@ -128,11 +128,13 @@ class Affinity {
   struct Key {
     const Pool* pool;
     std::string key;
-    operator KeyView() const { return {pool, key}; }
+    operator KeyView() const noexcept { return {pool, key}; }
   };
   struct Hash {
     using is_transparent = void;
-    std::size_t operator()(KeyView key) const { return table_hash(key.pool, key.key); }
+    std::size_t operator()(KeyView key) const noexcept {  // noexcept: the map then keeps no hash in each node
+      return table_hash(key.pool, key.key);
+    }
   };
   struct Equal {
     using is_transparent = void;
@@ -147,7 +149,7 @@ class Affinity {
 
   struct Shard;
 
-  static std::size_t table_hash(const Pool* pool, std::string_view key);
+  static std::size_t table_hash(const Pool* pool, std::string_view key) noexcept;
   Shard& shard_of(const Pool* pool, std::string_view key);
   static bool holds(const Entry& entry, Time now);
   static void join(Entry& entry, Member& member, Backend& backend);

@@ -95,19 +95,19 @@ class SessionRecord {
   std::uint16_t status = 0;      // of the response
   std::uint16_t close_code = 0;  // of the WebSocket's first Close
 
-  Affinity::Member member;
+  [[no_unique_address]] Affinity::Member member;  // what follows lies in its padding: there are many records
 
  private:
   void write_access_line(CloseReason reason, Time now) const;
 
+  Protocol protocol_;
+  metrics::PickReason pick_reason_ = metrics::PickReason::Hash;
+  bool settled_ : 1 = false;
+  bool finished_ : 1 = false;
+  bool limited_ : 1 = false;  // counted against the client address's limits
   metrics::ProtocolCells* cells_ = nullptr;
   std::array<std::uint64_t, 2> bytes_{};
   std::array<std::uint64_t, 2> messages_{};
-  Protocol protocol_;
-  metrics::PickReason pick_reason_ = metrics::PickReason::Hash;
-  bool settled_ = false;
-  bool finished_ = false;
-  bool limited_ = false;  // counted against the client address's limits
 };
 
 }  // namespace limpet::session

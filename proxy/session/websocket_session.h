@@ -55,13 +55,13 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
     Time last_heard{};
     Time ping_sent{};
     std::uint32_t ping_payload = 0;
-    bool ping_out = false;         // our Ping to it is unanswered
-    bool owes_pong = false;        // the other peer's Ping to it is unanswered
-    bool eof = false;              // it has sent its FIN
-    bool shut = false;             // we have sent it ours, or will behind what waits
-    bool closed_politely = false;  // it has sent a Close
-    bool told_close = false;       // it has been sent a Close
-    bool paused = false;           // not read, since the other side is slow
+    bool ping_out : 1 = false;         // our Ping to it is unanswered
+    bool owes_pong : 1 = false;        // the other peer's Ping to it is unanswered
+    bool eof : 1 = false;              // it has sent its FIN
+    bool shut : 1 = false;             // we have sent it ours, or will behind what waits
+    bool closed_politely : 1 = false;  // it has sent a Close
+    bool told_close : 1 = false;       // it has been sent a Close
+    bool paused : 1 = false;           // not read, since the other side is slow
   };
 
   Side& other(const Side& side) { return &side == &client_ ? backend_ : client_; }

@@ -16,9 +16,20 @@ import time
 import unittest
 
 
+# Below what the kernel gives to outgoing connections, and each process in a part of its own: several tests may run at once.
+next_port = 10000 + os.getpid() % 200 * 100
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    global next_port
+    while True:
+        port = next_port
+        next_port = port + 1 if port < 29999 else 10000
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            pass
 
 
 def until(what, check, limit=10.0):

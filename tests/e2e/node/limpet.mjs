@@ -18,12 +18,22 @@ export async function until(what, check, limit = 10000) {
   }
 }
 
+// Below what the kernel gives to outgoing connections, and each process in a part of its own: several tests may run at once.
+let nextPort = 10000 + (process.pid % 200) * 100;
+
 export async function freePort() {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const port = nextPort;
+    nextPort = port < 29999 ? port + 1 : 10000;
+    const server = net.createServer();
+    const listening = await new Promise((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!listening) continue;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+  }
 }
 
 // A backend that speaks WebSocket (echo), Server-Sent Events, long polls and plain HTTP, and says its name.
