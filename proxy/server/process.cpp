@@ -341,6 +341,7 @@ void Process::give_back_memory(Time now) {
   }
   if (now < shrinking_since_ + kTrimDelay) return;
   most_held_ = held;
+  for (auto* worker : shared_.workers) worker->post([worker] { worker->give_back_memory(); });
   malloc_trim(0);
 }
 

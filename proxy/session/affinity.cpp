@@ -393,6 +393,7 @@ void Affinity::sweep(Time now) {
         if (!holds(*entry, now)) shard.erase(*entry);
         entry = next;
       }
+      if (shard.entries.bucket_count() > 64 + 4 * shard.entries.size()) shard.entries.rehash(0);
     }
     const std::lock_guard lock(shard.learned_mutex);
     std::erase_if(shard.learned, [now](const auto& item) { return now >= item.second.expires; });

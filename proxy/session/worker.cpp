@@ -145,16 +145,26 @@ SessionRef Worker::enlist(Session& session) {
     slot = free_seats_.back();
     free_seats_.pop_back();
   }
-  seats_[slot].session = &session;
-  return {index_, slot, seats_[slot].generation};
+  if (++generations_ == 0) ++generations_;
+  seats_[slot] = {&session, generations_};
+  return {index_, slot, generations_};
 }
 
 void Worker::delist(SessionRef ref) {
-  Seat& seat = seats_[ref.slot];
-  if (seat.generation != ref.generation) return;
-  seat.session = nullptr;
-  ++seat.generation;
+  if (ref.slot >= seats_.size() || seats_[ref.slot].generation != ref.generation) return;
+  seats_[ref.slot] = {};
   free_seats_.push_back(ref.slot);
+}
+
+void Worker::give_back_memory() {
+  while (!seats_.empty() && seats_.back().session == nullptr) seats_.pop_back();
+  free_seats_.clear();
+  for (std::uint32_t slot = 0; slot < seats_.size(); ++slot) {
+    if (seats_[slot].session == nullptr) free_seats_.push_back(slot);
+  }
+  seats_.shrink_to_fit();
+  free_seats_.shrink_to_fit();
+  owned_.shrink_to_fit();
 }
 
 Session* Worker::find(SessionRef ref) const {

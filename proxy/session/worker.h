@@ -100,6 +100,8 @@ class Worker {
   SessionRef enlist(Session& session);
   void reseat(SessionRef ref, Session& session) { seats_[ref.slot].session = &session; }
   void delist(SessionRef ref);
+  // Tables that thousands of sessions have left behind shrink to what is there now.
+  void give_back_memory();
   Session* find(SessionRef ref) const;
   std::size_t session_count() const { return seats_.size() - free_seats_.size(); }
   template <typename F>
@@ -120,7 +122,7 @@ class Worker {
  private:
   struct Seat {
     Session* session = nullptr;
-    std::uint32_t generation = 0;
+    std::uint32_t generation = 0;  // 0: free
   };
 
   void accepted(std::uint16_t listener, Fd fd, const net::Address& peer);
@@ -149,6 +151,7 @@ class Worker {
   std::vector<std::unique_ptr<net::Stream>> dead_streams_;
   std::vector<Seat> seats_;
   std::vector<std::uint32_t> free_seats_;
+  std::uint32_t generations_ = 0;
   Time paused_since_{};
   std::uint64_t ticks_ = 0;
   bool running_ = true;

@@ -78,16 +78,16 @@ WebSocketObserver::Head WebSocketObserver::take_head(std::string_view input, std
   if (had == 0) {
     head = read_head(reinterpret_cast<const std::uint8_t*>(input.data()), input.size(), size);
   } else {
-    const std::size_t added = std::min(input.size(), sizeof head_ - had);
-    std::memcpy(head_ + had, input.data(), added);
-    head = read_head(head_, had + added, size);
+    const std::size_t added = std::min(input.size(), kMostHead - had);
+    std::memcpy(kept_ + had, input.data(), added);
+    head = read_head(kept_, had + added, size);
     head_size_ = static_cast<std::uint8_t>(had + added);
   }
   if (head == Head::Whole) {
     consumed = size - had;
     head_size_ = 0;
   } else if (head == Head::Part && had == 0) {
-    std::memcpy(head_, input.data(), input.size());
+    std::memcpy(kept_, input.data(), input.size());
     head_size_ = static_cast<std::uint8_t>(input.size());
   }
   return head;
@@ -106,7 +106,7 @@ WebSocketObserver::Head WebSocketObserver::read_head(const std::uint8_t* bytes, 
   if (((bytes[1] & kMaskBit) != 0) != masked_ || (is_control() && length > kMaxControl)) return Head::Bad;
   const std::size_t extended = length == 127 ? 8 : length == 126 ? 2 : 0;
   if (extended == 8 && count > 2 && (bytes[2] & 0x80) != 0) return Head::Bad;
-  size = 2 + extended + (masked_ ? sizeof mask_ : 0);
+  size = 2 + extended + (masked_ ? kMask : 0);
   if (count < size) return Head::Part;
 
   left_ = extended == 0 ? length : big_endian(bytes + 2, extended);
@@ -115,15 +115,16 @@ WebSocketObserver::Head WebSocketObserver::read_head(const std::uint8_t* bytes, 
     return Head::Whole;
   }
   control_size_ = length;
-  if (masked_) std::memcpy(mask_, bytes + size - sizeof mask_, sizeof mask_);
+  if (masked_) std::memmove(kept_ + kPrefix, bytes + size - kMask, kMask);  // `bytes` may be kept_
   return Head::Whole;
 }
 
 void WebSocketObserver::keep_prefix(std::string_view payload) {
   const auto from = static_cast<std::size_t>(control_size_ - left_);
-  const std::size_t to = std::min(from + payload.size(), sizeof prefix_);
+  const std::size_t to = std::min(from + payload.size(), kPrefix);
   for (std::size_t i = from; i < to; ++i) {
-    prefix_[i] = static_cast<std::uint8_t>(payload[i - from]) ^ mask_[i % sizeof mask_];
+    const std::uint8_t mask = masked_ ? kept_[kPrefix + i % kMask] : 0;
+    kept_[i] = static_cast<std::uint8_t>(payload[i - from]) ^ mask;
   }
 }
 
@@ -140,11 +141,11 @@ WebSocketObserver::What WebSocketObserver::ended() const {
 }
 
 std::string_view WebSocketObserver::control_prefix() const {
-  return {reinterpret_cast<const char*>(prefix_), std::min<std::size_t>(control_size_, sizeof prefix_)};
+  return {reinterpret_cast<const char*>(kept_), std::min<std::size_t>(control_size_, kPrefix)};
 }
 
 std::uint16_t WebSocketObserver::close_code() const {
-  return control_size_ < 2 ? kNoCode : static_cast<std::uint16_t>(big_endian(prefix_, 2));
+  return control_size_ < 2 ? kNoCode : static_cast<std::uint16_t>(big_endian(kept_, 2));
 }
 
 void append_close(std::string& out, std::uint16_t code, std::string_view reason, const std::uint8_t* mask) {

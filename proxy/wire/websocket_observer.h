@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches one direction of a WebSocket connection and knows where its frames and messages end (RFC 6455 §5). It never
 // holds, alters or delays bytes and never unmasks or inflates a payload; of a control frame it keeps the first bytes.
-// At most 48 bytes of state, no allocation.
+// At most 32 bytes of state, no allocation.
 //
 // On bytes that it cannot follow (wrong masking, a fragmented or oversized control frame, a reserved opcode, a 64-bit
 // length with its top bit set, a continuation without a start, a start inside a message) it is blind for good: the
@@ -69,18 +69,22 @@ class WebSocketObserver {
   void keep_prefix(std::string_view payload);
   What ended() const;
 
-  std::uint64_t left_ = 0;         // payload bytes to come
-  std::uint8_t mask_[4] = {};      // of the last control frame
-  std::uint8_t head_[14] = {};     // a head that came in pieces, as far as it has come
-  std::uint8_t prefix_[8] = {};    // of the last control frame's payload
-  std::uint8_t first_ = 0;         // the first byte of the present or last frame
-  std::uint8_t head_size_ = 0;     // bytes in head_; 0 between frames and in a payload
-  std::uint8_t control_size_ = 0;  // payload length of the last control frame
-  bool masked_;
-  bool fragmented_ = false;  // a message has begun, and the present or last data frame of it does not end it
-  bool blind_ = false;
+  // A head that came in pieces, as far as it has come; once it is whole, of a control frame: its payload's first bytes
+  // and its mask.
+  static constexpr std::size_t kMostHead = 14;
+  static constexpr std::size_t kPrefix = 8;
+  static constexpr std::size_t kMask = 4;
+
+  std::uint64_t left_ = 0;             // payload bytes to come
+  std::uint8_t kept_[kMostHead] = {};  // a head, or: prefix, mask
+  std::uint8_t first_ = 0;             // the first byte of the present or last frame
+  std::uint8_t head_size_ = 0;         // bytes of a head in kept_; 0 between frames and in a payload
+  std::uint8_t control_size_ = 0;      // payload length of the last control frame
+  bool masked_ : 1;
+  bool fragmented_ : 1 = false;  // a message has begun, and the present or last data frame of it does not end it
+  bool blind_ : 1 = false;
 };
-static_assert(sizeof(WebSocketObserver) <= 48, "there are two in every session");
+static_assert(sizeof(WebSocketObserver) <= 32, "there are two in every session");
 
 // Frames that limpet itself sends (§5.5). `mask` is four random bytes toward a backend, null toward a client (§5.3).
 // A reason over 123 bytes is cut at a character; the code 1005 makes a Close without a code and reason (§7.4.1).
