@@ -9,6 +9,10 @@ namespace limpet {
 using Duration = std::chrono::nanoseconds;
 using Time = std::chrono::steady_clock::time_point;
 
+inline double in_seconds(Duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
 class Clock {
  public:
   virtual ~Clock() = default;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "proxy/base/clock.h"
 #include "proxy/base/crypto.h"
 #include "proxy/server/admin_endpoint.h"
 #include "proxy/server/admin_events.h"
@@ -269,8 +270,8 @@ void Admin::Parts::drain(AdminExchange& exchange, const Names& names) {
   DrainStatus drain;
   drain.total = plan.sessions;
   drain.remaining = order.dry_run ? plan.sessions : 0;
-  drain.over_s = std::chrono::duration<double>(order.over).count();
-  drain.deadline_s = std::chrono::duration<double>(order.deadline).count();
+  drain.over_s = in_seconds(order.over);
+  drain.deadline_s = in_seconds(order.deadline);
   drain.eta_s = order.dry_run ? plan.takes_s : 0;
   const auto backend = find_backend(names[0], names[1]);
   if (!order.dry_run && backend && backend->drain) drain = *backend->drain;

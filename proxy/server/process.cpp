@@ -10,33 +10,30 @@
 #include <csignal>
 #include <fstream>
 #include <iostream>
-#include <map>
 #include <thread>
 
-#include "balancer/schedule.h"
+#include "balancer/choice.h"
+#include "balancer/hash.h"
 #include "metrics/registry.h"
-#include "proxy/base/crypto.h"
 #include "proxy/base/log.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/net/event_memory.h"
 #include "proxy/net/loop.h"
-#include "proxy/net/tcp_stream.h"
 #include "proxy/server/admin.h"
 #include "proxy/server/control.h"
+#include "proxy/server/drains.h"
 #include "proxy/server/exit_code.h"
 #include "proxy/server/health_checks.h"
+#include "proxy/server/reports.h"
+#include "proxy/server/session_list.h"
 #include "proxy/server/version.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::server {
 
 using session::Backend;
-using session::BackendHealth;
 using session::BackendState;
-using session::CloseReason;
 using session::Pool;
-using session::Session;
-using session::SessionRef;
 using session::Worker;
 
 namespace {
@@ -46,81 +43,13 @@ constexpr Duration kCalmTick = std::chrono::milliseconds(50);
 constexpr Duration kSweepPeriod = std::chrono::seconds(1);
 constexpr Duration kTrimDelay = std::chrono::seconds(3);  // after the last of many sessions has gone
 constexpr Duration kLastRequests = std::chrono::seconds(1);
-constexpr std::uint64_t kTicksPerLateKeys = 50;
 constexpr std::uint64_t kReservedDescriptors = 64;  // for listeners, health checks, admin and logs
-
-double seconds_of(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
-// One backend that is being emptied.
-struct Drain {
-  Pool* pool = nullptr;
-  Backend* backend = nullptr;
-  DrainOrder order;
-  std::unique_ptr<balancer::Schedule> schedule;  // null: soft
-  Time began{};
-  Time deadline{};
-  Time paused_at{};
-  bool process_leaves = false;  // the backend stays as it is: what still comes on kept connections is answered
-  bool finished = false;
-  std::uint64_t total = 0;
-  std::uint64_t moved = 0;
-  std::uint64_t cut = 0;
-  bool deadline_passed = false;
-};
 
 sigset_t handled_signals() {
   sigset_t mask;
   sigemptyset(&mask);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&mask, signal);
   return mask;
-}
-
-std::string id_text(const SessionRef& ref) {
-  return std::to_string(ref.worker) + "." + std::to_string(ref.slot) + "." + std::to_string(ref.generation);
-}
-
-SessionInfo describe(Session& session, Time now) {
-  auto& record = session.record();
-  SessionInfo info;
-  info.id = id_text(record.member.ref);
-  info.protocol = metrics::name(record.protocol());
-  info.pool = record.route ? record.route->pool : "";
-  info.backend = record.member.backend != nullptr ? record.member.backend->name : "";
-  info.key = session::Affinity::key_of(record.member);
-  info.pick_reason = metrics::name(record.pick_reason());
-  const std::string ip = record.client.text();
-  info.client = (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + std::to_string(record.client_port);
-  info.route = record.route ? record.route->host + record.route->path : "";
-  info.listener = record.worker.snapshot().settings.listeners[record.listener].name;
-  info.state = session.state_name();
-  info.age_s = seconds_of(now - record.opened_at);
-  info.idle_s = seconds_of(now - session.last_activity());
-  info.bytes_to_client = record.bytes(metrics::Direction::ToClient);
-  info.bytes_to_backend = record.bytes(metrics::Direction::ToBackend);
-  info.messages_to_client = record.messages(metrics::Direction::ToClient);
-  info.messages_to_backend = record.messages(metrics::Direction::ToBackend);
-  return info;
-}
-
-bool matches(const SessionInfo& info, const SessionFilter& filter) {
-  const auto fits = [](const std::string& wanted, const std::string& is) { return wanted.empty() || wanted == is; };
-  return fits(filter.pool, info.pool) && fits(filter.backend, info.backend) && fits(filter.protocol, info.protocol) &&
-         fits(filter.key, info.key) && info.age_s * 1000 >= static_cast<double>(filter.min_age.count()) &&
-         info.idle_s * 1000 >= static_cast<double>(filter.min_idle.count());
-}
-
-const char* state_text(BackendState state) {
-  switch (state) {
-  case BackendState::Ready:
-    return "ready";
-  case BackendState::Draining:
-    return "draining";
-  case BackendState::Drained:
-    return "drained";
-  }
-  return "";
 }
 
 class Process final : public Control {
@@ -130,7 +59,9 @@ class Process final : public Control {
         shared_(settings.proxy.max_keys, registry_),
         snapshot_(std::make_shared<session::Snapshot>(settings, make_pools(settings))),
         checks_(loop_, snapshot_->pools),
-        started_(std::chrono::steady_clock::now()) {
+        drains_(shared_),
+        reports_(registry_, snapshot_->pools, drains_, workers, std::chrono::steady_clock::now()),
+        session_list_(loop_, shared_.workers) {
     for (const auto& pool : snapshot_->pools) {
       for (const auto& backend : pool->backends) {
         for (unsigned w = 0; w < workers; ++w) {
@@ -153,15 +84,19 @@ class Process final : public Control {
 
   // --- Control ---
   bool accepting() const override { return !leaving_; }
-  Status status() override;
-  std::string metrics() override;
+  Status status() override { return reports_.status(leaving_, loop_.now()); }
+  std::string metrics() override { return reports_.metrics(loop_.now()); }
   std::optional<Refusal> drain(const std::string& pool, const std::string& backend, const DrainOrder& order,
                                DrainPlan& plan) override;
   std::optional<Refusal> drain_action(const std::string& pool, const std::string& backend, DrainAction action) override;
   std::optional<Refusal> ready(const std::string& pool, const std::string& backend) override;
   void where(const std::string& pool, const std::string& key, std::function<void(std::optional<Where>)> done) override;
-  void sessions(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) override;
-  void close(const SessionFilter& filter, std::function<void(std::uint64_t)> done) override;
+  void sessions(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) override {
+    session_list_.find(filter, std::move(done));
+  }
+  void close(const SessionFilter& filter, std::function<void(std::uint64_t)> done) override {
+    session_list_.close(filter, std::move(done));
+  }
   void stop() override { begin_leaving(); }
 
  private:
@@ -175,21 +110,9 @@ class Process final : public Control {
   void limit_connections();
   void take_signals(int signals);
   void tick();
-  void step(Drain& drain, Time now);
-  void cut_all(const Backend& backend, CloseReason reason, Drain* drain);
   void give_back_memory(Time now);
   void begin_leaving();
   void leave(Time now);
-  void start_drain(Pool& pool, Backend& backend, const DrainOrder& order, bool process_leaves);
-  void forget_drain(const Backend& backend);
-  Drain* find_drain(const Backend& backend);
-  DrainPlan plan_of(const Pool& pool, const Backend& backend, const DrainOrder& order);
-  PoolStatus pool_status(const Pool& pool);
-  BackendStatus backend_status(const Pool& pool, const Backend& backend, double share);
-  const std::vector<double>& shares_of(const Pool& pool);
-  // Runs `collect` on each worker, then `done` here with all that they returned.
-  void gather(std::function<std::vector<SessionInfo>(Worker&)> collect,
-              std::function<void(std::vector<SessionInfo>)> done);
   std::optional<Refusal> look_up(const std::string& pool, const std::string& backend, Pool*& p, Backend*& b);
 
   net::Loop loop_;
@@ -197,14 +120,12 @@ class Process final : public Control {
   session::Shared shared_;
   std::shared_ptr<const session::Snapshot> snapshot_;
   HealthChecks checks_;
-  const Time started_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<log::AccessLog> access_log_;
-  std::vector<std::unique_ptr<Drain>> drains_;
-  std::map<const Backend*, std::uint64_t> cut_total_;
-  std::map<const Pool*, std::vector<double>> shares_;
+  Drains drains_;
+  Reports reports_;
+  SessionList session_list_;
 
-  std::uint64_t ticks_ = 0;
   Time next_sweep_{};
   Time shrinking_since_{};
   std::uint64_t most_held_ = 0;  // connections and keys, at most since memory was given back
@@ -347,7 +268,6 @@ void Process::give_back_memory(Time now) {
 
 void Process::tick() {
   const Time now = loop_.now();
-  ++ticks_;
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepPeriod;
     shared_.affinity.sweep(now);
@@ -359,8 +279,7 @@ void Process::tick() {
     loop_.set_tick(busy ? kBusyTick : kCalmTick, [this] { tick(); });
   }
   checks_.tick(now);
-  for (auto& drain : drains_) step(*drain, now);
-  std::erase_if(drains_, [](const auto& drain) { return drain->finished; });
+  drains_.step(now);
   if (leaving_) leave(now);
 }
 
@@ -377,8 +296,8 @@ void Process::leave(Time now) {
     order.deadline = proxy.drain_deadline;
     for (const auto& pool : snapshot_->pools) {
       for (const auto& backend : pool->backends) {
-        forget_drain(*backend);  // its own may be soft, paused or slower
-        start_drain(*pool, *backend, order, true);
+        drains_.forget(*backend);  // its own may be soft, paused or slower
+        drains_.start(*pool, *backend, order, true, now);
       }
     }
     return;
@@ -394,93 +313,6 @@ void Process::leave(Time now) {
   if (quiet || since_closed >= proxy.drain_deadline + std::chrono::seconds(1)) running_ = false;
 }
 
-void Process::forget_drain(const Backend& backend) {
-  std::erase_if(drains_, [&](const auto& drain) {
-    if (drain->backend != &backend) return false;
-    cut_total_[&backend] += drain->cut;
-    return true;
-  });
-}
-
-void Process::start_drain(Pool& pool, Backend& backend, const DrainOrder& order, bool process_leaves) {
-  auto drain = std::make_unique<Drain>();
-  drain->pool = &pool;
-  drain->backend = &backend;
-  drain->order = order;
-  drain->began = loop_.now();
-  drain->deadline = drain->began + order.deadline;
-  drain->process_leaves = process_leaves;
-  if (!process_leaves) backend.state.store(BackendState::Draining);
-  std::vector<balancer::KeyLoad> keys;
-  for (auto& key : shared_.affinity.keys_on(backend, !process_leaves))
-    keys.push_back({std::move(key.key), key.sessions});
-  drain->total = backend.sessions.load();
-  if (!order.soft) {
-    drain->schedule =
-        std::make_unique<balancer::Schedule>(std::move(keys), order.over, order.whole_keys, random64(), drain->began);
-  }
-  for (auto& worker : workers_) {
-    worker->post([&worker, &backend] { worker->upstreams().drop(backend); });
-  }
-  log::info("drain begins", {{"pool", pool.settings->name}, {"backend", backend.name}, {"sessions", drain->total}});
-  drains_.push_back(std::move(drain));
-}
-
-void Process::step(Drain& drain, Time now) {
-  Backend& backend = *drain.backend;
-  const auto reason = drain.process_leaves ? CloseReason::Shutdown : CloseReason::Drained;
-  session::Affinity::Leavers leavers;
-  if (drain.schedule) {
-    std::vector<balancer::Turn> turns;
-    drain.schedule->due(now, turns);
-    for (const auto& turn : turns) {
-      const std::size_t most = turn.whole ? SIZE_MAX : turn.sessions;
-      shared_.affinity.turn(*drain.pool, turn.key, backend, most, !drain.process_leaves, leavers);
-    }
-    // What joined a key after the plan was made, under a key that the plan did not have.
-    if (drain.schedule->done() && ticks_ % kTicksPerLateKeys == 0) {
-      for (const auto& key : shared_.affinity.keys_on(backend, !drain.process_leaves)) {
-        shared_.affinity.turn(*drain.pool, key.key, backend, SIZE_MAX, !drain.process_leaves, leavers);
-      }
-    }
-    drain.moved += leavers.size();
-    shared_.dismiss(leavers, reason);
-  }
-  const bool paused = drain.schedule && drain.schedule->paused();
-  if (!drain.order.soft && !paused && !drain.deadline_passed && now >= drain.deadline) {
-    drain.deadline_passed = true;
-    cut_all(backend, CloseReason::Cut, &drain);
-  }
-  const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed;
-  if (done && backend.sessions.load(std::memory_order_relaxed) == 0) {
-    if (drain.process_leaves) return;
-    backend.state.store(BackendState::Drained);
-    drain.finished = true;
-    cut_total_[&backend] += drain.cut;
-    log::info("drained", {{"pool", drain.pool->settings->name}, {"backend", backend.name}, {"cut", drain.cut}});
-  }
-}
-
-void Process::cut_all(const Backend& backend, CloseReason reason, Drain* drain) {
-  drain->cut = backend.sessions.load(std::memory_order_relaxed);
-  for (auto& worker : workers_) {
-    worker->post([&worker, &backend, reason] {
-      std::vector<Session*> theirs;
-      worker->for_each_session([&](Session& session) {
-        if (session.record().member.backend == &backend) theirs.push_back(&session);
-      });
-      for (Session* session : theirs) session->cut(reason);
-    });
-  }
-}
-
-Drain* Process::find_drain(const Backend& backend) {
-  for (auto& drain : drains_) {
-    if (drain->backend == &backend) return drain.get();
-  }
-  return nullptr;
-}
-
 std::optional<Refusal> Process::look_up(const std::string& pool, const std::string& backend, Pool*& p, Backend*& b) {
   p = snapshot_->find_pool(pool);
   if (p == nullptr) return Refusal{404, "no pool '" + pool + "'"};
@@ -489,39 +321,13 @@ std::optional<Refusal> Process::look_up(const std::string& pool, const std::stri
   return std::nullopt;
 }
 
-DrainPlan Process::plan_of(const Pool& pool, const Backend& backend, const DrainOrder& order) {
-  DrainPlan plan;
-  plan.sessions = backend.sessions.load();
-  plan.takes_s = seconds_of(order.over);
-  const auto keys = shared_.affinity.keys_on(backend, false);
-  plan.keys = keys.size();
-  for (const auto& other : pool.backends) {
-    if (other.get() != &backend) plan.load_after[other->name] = other->sessions.load();
-  }
-  std::vector<balancer::Candidate> candidates;
-  std::vector<balancer::Index> scratch;
-  pool.candidates({}, candidates);
-  candidates[backend.index].available = false;
-  for (const auto& key : keys) {
-    if (key.sessions > 1 && key.sessions * 20 > plan.sessions) plan.heavy.emplace_back(key.key, key.sessions);
-    const auto choice = balancer::choose_by_hash(*pool.ranker, balancer::hash_key(key.key, pool.settings->hash_seed),
-                                                 candidates, 0, scratch);
-    if (!choice) continue;
-    const auto& name = pool.backends[choice->backend]->name;
-    plan.goes_to[name] += key.sessions;
-    plan.load_after[name] += key.sessions;
-  }
-  std::sort(plan.heavy.begin(), plan.heavy.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  return plan;
-}
-
 std::optional<Refusal> Process::drain(const std::string& pool, const std::string& backend, const DrainOrder& order,
                                       DrainPlan& plan) {
   Pool* p = nullptr;
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
   if (leaving_) return Refusal{409, "the process itself is leaving"};
-  plan = plan_of(*p, *b, order);
+  plan = drains_.plan(*p, *b, order);
   if (b->state.load() != BackendState::Ready) {
     return Refusal{409, "'" + backend + "' is " + state_text(b->state.load()) + " already"};
   }
@@ -531,7 +337,7 @@ std::optional<Refusal> Process::drain(const std::string& pool, const std::string
   if (!other_available && !order.force) {
     return Refusal{409, "'" + backend + "' is the last available backend of its pool; --force drains it all the same"};
   }
-  if (!order.dry_run) start_drain(*p, *b, order, false);
+  if (!order.dry_run) drains_.start(*p, *b, order, false, loop_.now());
   return std::nullopt;
 }
 
@@ -539,198 +345,18 @@ std::optional<Refusal> Process::drain_action(const std::string& pool, const std:
   Pool* p = nullptr;
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
-  Drain* drain = find_drain(*b);
   if (leaving_) return Refusal{409, "the process itself is leaving"};
-  if (drain == nullptr || !drain->schedule) return Refusal{409, "'" + backend + "' has no drain with a pace"};
-  const Time now = loop_.now();
-  // The deadline waits with a paused drain.
-  if (drain->schedule->paused() && action != DrainAction::Pause) drain->deadline += now - drain->paused_at;
-  switch (action) {
-  case DrainAction::Pause:
-    if (!drain->schedule->paused()) drain->paused_at = now;
-    drain->schedule->pause(now);
-    break;
-  case DrainAction::Resume:
-    drain->schedule->resume(now);
-    break;
-  case DrainAction::Hurry:
-    drain->schedule->hurry(now, Duration{0});
-    break;
-  }
-  return std::nullopt;
+  return drains_.act(*b, action, loop_.now());
 }
 
 std::optional<Refusal> Process::ready(const std::string& pool, const std::string& backend) {
   Pool* p = nullptr;
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
-  forget_drain(*b);
+  drains_.forget(*b);
   b->state.store(BackendState::Ready);
   log::info("ready", {{"pool", pool}, {"backend", backend}});
   return std::nullopt;
-}
-
-const std::vector<double>& Process::shares_of(const Pool& pool) {
-  auto& shares = shares_[&pool];
-  if (shares.empty()) shares = pool.ranker->shares();
-  return shares;
-}
-
-BackendStatus Process::backend_status(const Pool&, const Backend& backend, double share) {
-  BackendStatus status;
-  status.name = backend.name;
-  status.address = backend.address.text();
-  status.state = state_text(backend.state.load());
-  const auto health = backend.health.load();
-  status.health = health == BackendHealth::Up ? "up" : health == BackendHealth::Down ? "down" : "ejected";
-  status.weight = backend.weight;
-  status.share = share;
-  status.keys = backend.keys.load();
-  for (std::size_t p = 0; p < metrics::kProtocols; ++p) {
-    std::int64_t open = 0;
-    for (const auto* cells : backend.cells) open += cells->protocols[p].sessions.value();
-    if (open > 0)
-      status.sessions[std::string(metrics::name(static_cast<metrics::Protocol>(p)))] = static_cast<std::uint64_t>(open);
-  }
-  if (const Drain* drain = find_drain(backend)) {
-    const Time now = loop_.now();
-    DrainStatus d;
-    d.remaining = backend.sessions.load();
-    d.total = std::max(drain->total, d.remaining);
-    d.moved = drain->moved;
-    d.cut = drain->cut;
-    d.over_s = seconds_of(drain->order.over);
-    d.deadline_s = seconds_of(drain->order.deadline);
-    d.elapsed_s = seconds_of(now - drain->began);
-    if (drain->schedule) {
-      d.eta_s = seconds_of(drain->schedule->remaining(now));
-      d.paused = drain->schedule->paused();
-      for (const auto& key : drain->schedule->heavy()) d.heavy.emplace_back(key.key, key.sessions);
-    }
-    status.drain = d;
-  }
-  return status;
-}
-
-PoolStatus Process::pool_status(const Pool& pool) {
-  PoolStatus status;
-  const auto& settings = *pool.settings;
-  status.name = settings.name;
-  status.algorithm = settings.algorithm == balancer::Algorithm::Ring     ? "ring"
-                     : settings.algorithm == balancer::Algorithm::Maglev ? "maglev"
-                                                                         : "rendezvous";
-  std::vector<balancer::Spec> specs;
-  for (const auto& backend : settings.backends) specs.push_back({backend.name, backend.weight});
-  status.digest = balancer::digest(settings.algorithm, specs, settings.hash_seed);
-  status.misplaced_keys = static_cast<std::uint64_t>(std::max<std::int64_t>(0, pool.misplaced_keys.load()));
-  const auto& shares = shares_of(pool);
-  for (const auto& backend : pool.backends) {
-    status.backends.push_back(backend_status(pool, *backend, shares[backend->index]));
-  }
-  return status;
-}
-
-Status Process::status() {
-  Status status;
-  status.version = kVersion;
-  status.uptime_s = seconds_of(loop_.now() - started_);
-  status.pid = getpid();
-  status.workers = static_cast<unsigned>(workers_.size());
-  status.state = leaving_ ? "draining" : "running";
-  for (const auto& pool : snapshot_->pools) {
-    status.pools.push_back(pool_status(*pool));
-    for (const auto& backend : status.pools.back().backends) {
-      for (const auto& [protocol, open] : backend.sessions) status.sessions[protocol] += open;
-    }
-  }
-  return status;
-}
-
-std::string Process::metrics() {
-  metrics::Facts facts;
-  for (const auto& pool : snapshot_->pools) {
-    metrics::PoolFacts p;
-    p.pool = pool->settings->name;
-    p.misplaced_keys = static_cast<std::uint64_t>(std::max<std::int64_t>(0, pool->misplaced_keys.load()));
-    const auto& shares = shares_of(*pool);
-    for (const auto& backend : pool->backends) {
-      p.affinity_keys += backend->keys.load();
-      metrics::BackendFacts b;
-      b.pool = p.pool;
-      b.backend = backend->name;
-      b.up = backend->health.load() == BackendHealth::Up;
-      b.state = state_text(backend->state.load());
-      b.weight = backend->weight;
-      b.hash_share = shares[backend->index];
-      b.drain_sessions_cut = cut_total_[backend.get()];
-      if (const Drain* drain = find_drain(*backend)) {
-        b.drain_sessions_remaining = backend->sessions.load();
-        b.drain_sessions_cut += drain->cut;
-      }
-      facts.backends.push_back(b);
-    }
-    facts.pools.push_back(p);
-  }
-  const auto age = std::chrono::steady_clock::now() - started_;
-  facts.last_reload_success =
-      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count() - seconds_of(age);
-  return registry_.text(facts);
-}
-
-void Process::gather(std::function<std::vector<SessionInfo>(Worker&)> collect,
-                     std::function<void(std::vector<SessionInfo>)> done) {
-  struct Join {
-    std::size_t waiting;
-    std::vector<SessionInfo> all;
-    std::function<void(std::vector<SessionInfo>)> done;
-  };
-  auto join = std::make_shared<Join>(Join{workers_.size(), {}, std::move(done)});
-  for (auto& worker : workers_) {
-    worker->post([this, &worker, collect, join] {
-      auto found = std::make_shared<std::vector<SessionInfo>>(collect(*worker));
-      loop_.post([join, found] {
-        join->all.insert(join->all.end(), found->begin(), found->end());
-        if (--join->waiting == 0) join->done(std::move(join->all));
-      });
-    });
-  }
-}
-
-void Process::sessions(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) {
-  gather(
-      [filter](Worker& worker) {
-        std::vector<SessionInfo> found;
-        const Time now = worker.now();
-        worker.for_each_session([&](Session& session) {
-          if (found.size() >= filter.limit || !session.record().counted()) return;
-          SessionInfo info = describe(session, now);
-          if (matches(info, filter)) found.push_back(std::move(info));
-        });
-        return found;
-      },
-      [filter, done = std::move(done)](std::vector<SessionInfo> all) {
-        if (all.size() > filter.limit) all.resize(filter.limit);
-        done(std::move(all));
-      });
-}
-
-void Process::close(const SessionFilter& filter, std::function<void(std::uint64_t)> done) {
-  gather(
-      [filter](Worker& worker) {
-        std::vector<SessionInfo> found;
-        std::vector<Session*> leaving;
-        const Time now = worker.now();
-        worker.for_each_session([&](Session& session) {
-          if (!session.record().counted()) return;
-          SessionInfo info = describe(session, now);
-          if (!matches(info, filter)) return;
-          found.push_back(std::move(info));
-          leaving.push_back(&session);
-        });
-        for (Session* session : leaving) session->farewell(CloseReason::Drained);
-        return found;
-      },
-      [done = std::move(done)](const std::vector<SessionInfo>& all) { done(all.size()); });
 }
 
 void Process::where(const std::string& pool, const std::string& key, std::function<void(std::optional<Where>)> done) {
@@ -761,7 +387,7 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
   SessionFilter filter;
   filter.pool = p->settings->name;
   filter.key = key;
-  sessions(filter, [answer, done = std::move(done)](std::vector<SessionInfo> open) {
+  session_list_.find(filter, [answer, done = std::move(done)](std::vector<SessionInfo> open) {
     answer->sessions = std::move(open);
     done(*answer);
   });

@@ -7,8 +7,8 @@
 //   Picking → Connecting → Sent → Body → Draining → Over
 //                 ↑___________|  (a backend that fails before anything was sent; a stale idle connection)
 //
-// exchange_open.cpp holds the way to a backend, exchange.cpp what follows, exchange_answers.cpp what limpet says
-// itself.
+// exchange_open.cpp holds the way to a backend, exchange.cpp the response, exchange_ends.cpp the ways to end and what
+// time asks for, exchange_answers.cpp what limpet says itself.
 #pragma once
 
 #include <memory>
@@ -69,7 +69,6 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
 
   // --- exchange.cpp: from a backend to the client ---
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
-  void on_timer() override;
   void read_backend();
   void take_response(std::string_view bytes);
   bool take_head(std::string_view& bytes);
@@ -79,6 +78,11 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   void pass_body();
   void sniff_engine_io(const std::vector<std::string_view>& pieces);
   void become_websocket(const wire::ResponseHead& head, std::string_view unread);
+  void watch_backend();
+  std::uint64_t high_water() const { return record_->route->http.high_water; }
+
+  // --- exchange_ends.cpp: the ways to end, and what time asks for ---
+  void on_timer() override;
   void backend_eof(bool reset);
   void body_done();
   void end_stream_later(CloseReason reason);
@@ -88,8 +92,6 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   void drop_backend();
   void give_back_backend();
   void arm_timer();
-  void watch_backend();
-  std::uint64_t high_water() const { return record_->route->http.high_water; }
 
   // --- exchange_answers.cpp: what limpet answers by itself ---
   void answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name = {},

@@ -10,10 +10,6 @@ namespace limpet::session {
 
 namespace {
 
-double seconds_of(Duration duration) {
-  return std::chrono::duration<double>(duration).count();
-}
-
 std::string now_text() {
   timespec now{};
   clock_gettime(CLOCK_REALTIME, &now);
@@ -78,7 +74,7 @@ void SessionRecord::settle(metrics::HttpVersion version) {
 }
 
 void SessionRecord::handshake_took(Duration duration) {
-  cells_->handshake.observe(seconds_of(duration));
+  cells_->handshake.observe(in_seconds(duration));
 }
 
 void SessionRecord::finish(CloseReason reason) {
@@ -90,7 +86,7 @@ void SessionRecord::finish(CloseReason reason) {
     settle(metrics::HttpVersion::Http11);
     cells_->sessions.add(-1);
     cells_->closed[static_cast<std::size_t>(reason)].add();
-    cells_->duration.observe(seconds_of(now - opened_at));
+    cells_->duration.observe(in_seconds(now - opened_at));
   }
   if (worker.shared().access_log != nullptr) write_access_line(reason, now);
   worker.shared().affinity.release(member, now);
@@ -126,7 +122,7 @@ void SessionRecord::write_access_line(CloseReason reason, Time now) const {
   text("close_reason", metrics::name(reason));
   number("status", status);
   char duration[32];
-  snprintf(duration, sizeof duration, "%.3f", seconds_of(now - opened_at));
+  snprintf(duration, sizeof duration, "%.3f", in_seconds(now - opened_at));
   put("duration_s", duration, false);
   number("bytes_to_client", bytes(Direction::ToClient));
   number("bytes_to_backend", bytes(Direction::ToBackend));

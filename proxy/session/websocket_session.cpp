@@ -142,8 +142,7 @@ void WebSocketSession::forward_frames(Side& from, std::string_view bytes) {
     if (step.what == Observer::What::Ping) to.owes_pong = true;
     if (step.what == Observer::What::Pong && from.ping_out && is_our_pong(from)) {
       from.ping_out = false;
-      record_->backend_cells().ping_rtt[is_client(from) ? 0 : 1].observe(
-          std::chrono::duration<double>(worker_.now() - from.ping_sent).count());
+      record_->backend_cells().ping_rtt[is_client(from) ? 0 : 1].observe(in_seconds(worker_.now() - from.ping_sent));
       if (began > run && runs < 1) kept[runs++] = bytes.substr(run, began - run);
       run = at;
     } else if (step.what == Observer::What::Pong) {

@@ -74,7 +74,7 @@ void Worker::run() {
 
 void Worker::run_turn() {
   const Duration took = loop_.run_turn();
-  cells_.loop_lag.observe(std::chrono::duration<double>(took).count());
+  cells_.loop_lag.observe(in_seconds(took));
   sweep();
 }
 

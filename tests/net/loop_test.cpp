@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/net/loop.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <boost/test/unit_test.hpp>
+#include <fstream>
 #include <map>
 #include <string>
 #include <thread>
@@ -78,8 +81,15 @@ BOOST_AUTO_TEST_CASE(posts_from_many_threads_all_arrive_each_threads_in_order_on
 BOOST_AUTO_TEST_CASE(a_post_wakes_a_loop_that_waits) {
   Loop loop;
   std::atomic<bool> ran{false};
+  const std::string stat = "/proc/self/task/" + std::to_string(::gettid()) + "/stat";
   std::thread poster([&] {
-    std::this_thread::sleep_for(milliseconds(30));
+    while (true) {  // until this thread waits: "TID (name) S ..."
+      std::string text;
+      std::getline(std::ifstream(stat), text);
+      const auto at = text.rfind(") ");
+      if (at != std::string::npos && text[at + 2] == 'S') break;
+      std::this_thread::yield();
+    }
     loop.post([&] { ran = true; });
   });
   turn_until(loop, [&] { return ran.load(); });

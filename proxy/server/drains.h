@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Used on
+// the control loop's thread only; what it refers to outlives it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "balancer/schedule.h"
+#include "proxy/base/clock.h"
+#include "proxy/server/control.h"
+#include "proxy/session/worker.h"
+
+namespace limpet::server {
+
+class Drains {
+ public:
+  explicit Drains(session::Shared& shared) : shared_(shared) {}
+
+  bool empty() const { return drains_.empty(); }
+
+  // What a drain of `backend` would do.
+  DrainPlan plan(const session::Pool& pool, const session::Backend& backend, const DrainOrder& order);
+  // `process_leaves`: the backend stays as it is, and what still comes on kept connections is answered.
+  void start(session::Pool& pool, session::Backend& backend, const DrainOrder& order, bool process_leaves, Time now);
+  // Refused (409) where the backend has no drain with a pace.
+  std::optional<Refusal> act(const session::Backend& backend, DrainAction action, Time now);
+  // The backend is ready again, or something else decides over it from now on.
+  void forget(const session::Backend& backend);
+  // Called at each tick of the control loop.
+  void step(Time now);
+
+  // nullopt: none is under way.
+  std::optional<DrainStatus> status(const session::Backend& backend, Time now) const;
+  // Sessions of `backend` that deadlines have cut so far.
+  std::uint64_t cut_total(const session::Backend& backend) const;
+
+ private:
+  // One backend that is being emptied.
+  struct Drain {
+    session::Pool* pool = nullptr;
+    session::Backend* backend = nullptr;
+    DrainOrder order;
+    std::unique_ptr<balancer::Schedule> schedule;  // null: soft
+    Time began{};
+    Time deadline{};
+    Time paused_at{};
+    bool process_leaves = false;  // the backend stays as it is: what still comes on kept connections is answered
+    bool finished = false;
+    std::uint64_t total = 0;
+    std::uint64_t moved = 0;
+    std::uint64_t cut = 0;
+    bool deadline_passed = false;
+  };
+
+  const Drain* find(const session::Backend& backend) const;
+  void step(Drain& drain, Time now);
+  void cut(Drain& drain);
+
+  session::Shared& shared_;
+  std::vector<std::unique_ptr<Drain>> drains_;
+  std::map<const session::Backend*, std::uint64_t> cut_total_;  // by drains that are over
+  std::uint64_t steps_ = 0;
+};
+
+}  // namespace limpet::server

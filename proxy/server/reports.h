@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the proxy says of itself: the status for people and programs, and the page for Prometheus. Used on the control
+// loop's thread; what it refers to outlives it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "metrics/registry.h"
+#include "proxy/base/clock.h"
+#include "proxy/server/control.h"
+#include "proxy/server/drains.h"
+#include "proxy/session/backend.h"
+
+namespace limpet::server {
+
+// "ready", "draining" or "drained".
+const char* state_text(session::BackendState state);
+
+class Reports {
+ public:
+  Reports(metrics::Registry& registry, const std::vector<std::shared_ptr<session::Pool>>& pools, const Drains& drains,
+          unsigned workers, Time started)
+      : registry_(registry), pools_(pools), drains_(drains), workers_(workers), started_(started) {}
+
+  Status status(bool leaving, Time now);
+  std::string metrics(Time now);
+
+ private:
+  PoolStatus pool_status(const session::Pool& pool, Time now);
+  BackendStatus backend_status(const session::Backend& backend, double share, Time now);
+  const std::vector<double>& shares_of(const session::Pool& pool);
+
+  metrics::Registry& registry_;
+  const std::vector<std::shared_ptr<session::Pool>>& pools_;
+  const Drains& drains_;
+  const unsigned workers_;
+  const Time started_;
+  std::map<const session::Pool*, std::vector<double>> shares_;  // by the ranker, computed once
+};
+
+}  // namespace limpet::server

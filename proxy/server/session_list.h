@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The open sessions of all workers, described, chosen and closed. Asked on the control loop's thread, which hears the
+// answer later; each worker describes its own.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "proxy/net/loop.h"
+#include "proxy/server/control.h"
+#include "proxy/session/worker.h"
+
+namespace limpet::server {
+
+class SessionList {
+ public:
+  SessionList(net::Loop& control, const std::vector<session::Worker*>& workers)
+      : control_(control), workers_(workers) {}
+
+  // At most filter.limit of those that match.
+  void find(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done);
+  // Farewell to all that match, whatever the limit; `done` gets their number.
+  void close(const SessionFilter& filter, std::function<void(std::uint64_t)> done);
+
+ private:
+  // Runs `collect` on each worker, then `done` on the control loop with all that they returned.
+  void gather(std::function<std::vector<SessionInfo>(session::Worker&)> collect,
+              std::function<void(std::vector<SessionInfo>)> done);
+
+  net::Loop& control_;
+  const std::vector<session::Worker*>& workers_;
+};
+
+}  // namespace limpet::server

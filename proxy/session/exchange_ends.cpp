@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every way in which an exchange ends, and what time asks for.
+#include <algorithm>
+
+#include "proxy/base/crypto.h"
+#include "proxy/session/exchange.h"
+
+namespace limpet::session {
+
+namespace {
+
+constexpr Duration kSilence =
+    std::chrono::seconds(5);  // of a backend in mid-body, before the kernel is asked to probe it
+
+}  // namespace
+
+// The backend has closed (or broken off) its side.
+void Exchange::backend_eof(bool reset) {
+  if (state_ == State::Sent) {
+    const bool stale = reused_ && input_.empty() && informational_ == 0 && is_safe_ && !has_body_;
+    drop_backend();
+    if (stale) {
+      to_backend_.drop(worker_);
+      to_backend_.hold(worker_, request_text_);
+      input_.clear();
+      return connect();
+    }
+    if (!reused_) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
+    input_.clear();
+    if (learned_) return answer_gone();
+    return answer_unavailable(502, reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed);
+  }
+  keeps_backend_ = false;
+  if (!reset && body_.finish() == wire::Status::Done) return body_done();
+  drop_backend();
+  const CloseReason reason = reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed;
+  if (record_->protocol() == Protocol::Sse) return end_stream_later(reason);
+  finish(reason);
+  state_ = State::Over;
+  client_.abort(true);
+}
+
+void Exchange::body_done() {
+  client_.send_end(body_.framing() == wire::Framing::Chunked ? &body_.trailers() : nullptr);
+  if (!client_.flush()) return;
+  give_back_backend();
+  drain_then_finish(leaving_.value_or(CloseReason::BackendClosed));
+}
+
+// The backend died under an event stream. Where many die at once their ends are spread; the client stays connected
+// meanwhile.
+void Exchange::end_stream_later(CloseReason reason) {
+  end_reason_ = reason;
+  const Duration delay =
+      record_->member.backend->crash_delay(worker_.now(), worker_.shared().crash_spread, random_fraction());
+  state_ = State::Ending;
+  if (delay.count() == 0) return end_stream();
+  deadline_ = worker_.now() + delay;
+  worker_.wheel().arm(*this, deadline_);
+}
+
+// `retry:` and the end of the body: the client's EventSource comes back by itself.
+void Exchange::end_stream() {
+  if (leaving_) end_reason_ = *leaving_;
+  drop_backend();
+  std::string text;
+  if (events_) {
+    text = events_->farewell(random_fraction());
+    const std::string_view piece(text);
+    client_.send_body({&piece, 1});
+  }
+  client_.send_end(nullptr);
+  if (!client_.flush()) return;
+  drain_then_finish(end_reason_);
+}
+
+void Exchange::drain_then_finish(CloseReason reason) {
+  if (client_.pending() > 0) {
+    state_ = State::Draining;
+    end_reason_ = reason;
+    arm_timer();
+    return;
+  }
+  finish(reason);
+  state_ = State::Over;
+  client_.exchange_over();
+}
+
+void Exchange::finish(CloseReason reason) {
+  disarm();
+  if (!record_ || record_->finished()) return;
+  if (record_->counted() && record_->protocol() == Protocol::Http && response_begun_) {
+    record_->backend_cells().http_request_duration.observe(in_seconds(worker_.now() - began_));
+  }
+  record_->finish(reason);
+}
+
+void Exchange::drop_backend() {
+  worker_.retire(std::move(backend_));
+  to_backend_.drop(worker_);
+}
+
+void Exchange::give_back_backend() {
+  if (keeps_backend_ && request_done_ && to_backend_.empty() && backend_ != nullptr) {
+    backend_->watch(true, false);
+    backend_->set_handler(nullptr);
+    worker_.upstreams().put(*record_->member.backend, std::move(backend_));
+  } else {
+    drop_backend();
+  }
+}
+
+void Exchange::client_eof() {
+  if (state_ == State::Over) return;
+  const Protocol protocol = record_->protocol();
+  if (protocol != Protocol::Sse && protocol != Protocol::LongPoll && protocol != Protocol::WebSocket) return;
+  drop_backend();
+  finish(CloseReason::ClientClosed);
+  state_ = State::Over;
+  client_.abort(false);
+}
+
+void Exchange::client_reset() {
+  if (state_ == State::Over) return;
+  state_ = State::Over;
+  drop_backend();
+  finish(CloseReason::ResetByClient);
+}
+
+void Exchange::client_drained() {
+  if (state_ == State::Over) return;
+  if (state_ == State::Draining && client_.pending() == 0) {
+    finish(end_reason_);
+    state_ = State::Over;
+    return client_.exchange_over();
+  }
+  if (paused_backend_ && client_.pending() <= high_water() / 2) {
+    paused_backend_ = false;
+    watch_backend();
+  }
+}
+
+void Exchange::farewell(CloseReason reason) {
+  if (state_ == State::Over || leaving_) return;
+  leaving_ = reason;
+  // Before the response has begun the key's move is noticed on connecting, or the farewell follows as soon as it is
+  // open.
+  if (state_ != State::Body || record_->protocol() != Protocol::Sse) return;
+  if (!events_ || events_->want_farewell()) end_stream();  // an encoded stream just ends
+}
+
+void Exchange::cut(CloseReason reason) {
+  if (state_ == State::Over) return;
+  drop_backend();
+  if (!response_begun_)
+    return answer(503, reason, "this took longer than the drain allowed", "Retry-After", retry_after());
+  if (events_ && state_ != State::Draining) {
+    leaving_ = reason;
+    return end_stream();
+  }
+  finish(reason);
+  state_ = State::Over;
+  client_.abort(true);
+}
+
+void Exchange::arm_timer() {
+  const Time now = worker_.now();
+  const auto& route = *record_->route;
+  Time due = deadline_ == Time{} ? Time::max() : deadline_;
+  switch (state_) {
+  case State::Sent:
+    if (!request_done_) {
+      due = std::min(due, last_activity_ + route.http.stall_timeout);
+    } else {
+      const bool poll = shape_ == Protocol::LongPoll;
+      due = std::min(due, sent_at_ + (poll ? route.long_poll.timeout : route.http.response_timeout));
+      if (record_->protocol() == Protocol::Http) due = std::min(due, sent_at_ + route.long_poll.after);
+    }
+    break;
+  case State::Body:
+    if (!probing_) due = std::min(due, last_activity_ + kSilence);
+    if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
+    if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
+    break;
+  case State::Draining:
+    due = client_.stalled_since() + route.http.stall_timeout;
+    break;
+  case State::Picking:
+  case State::Connecting:
+  case State::Ending:
+  case State::Over:
+    break;
+  }
+  if (due == Time::max()) {
+    disarm();
+  } else {
+    worker_.wheel().arm(*this, std::max(due, now));
+  }
+}
+
+void Exchange::on_timer() {
+  const Time now = worker_.now();
+  const auto& route = *record_->route;
+  if (state_ == State::Over) return;
+  if (state_ == State::Connecting && now >= deadline_) return connect_failed(true);
+  if (state_ == State::Ending && now >= deadline_) return end_stream();
+  if (client_.pending() > 0 && client_.stalled(route.http.stall_timeout)) {
+    drop_backend();
+    finish(CloseReason::SlowClient);
+    state_ = State::Over;
+    return client_.abort(true);
+  }
+  if (state_ == State::Sent) {
+    if (!request_done_) {
+      if (now >= last_activity_ + route.http.stall_timeout) {
+        if (!to_backend_.empty()) {  // it is the backend that does not take it
+          worker_.shared().observed(*record_->member.backend, false);
+          drop_backend();
+          return answer_unavailable(504, CloseReason::IdleTimeout);
+        }
+        drop_backend();
+        return answer(408, CloseReason::SlowClient, "the request body did not come in time");
+      }
+    } else {
+      const bool poll = shape_ == Protocol::LongPoll;
+      if (now >= sent_at_ + (poll ? route.long_poll.timeout : route.http.response_timeout)) {
+        worker_.shared().observed(*record_->member.backend, false);
+        drop_backend();
+        return answer_unavailable(504, CloseReason::IdleTimeout);
+      }
+      if (record_->protocol() == Protocol::Http && now >= sent_at_ + route.long_poll.after) {
+        record_->set_protocol(Protocol::LongPoll);
+        record_->settle(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
+      }
+    }
+  }
+  if (state_ == State::Body && !probing_ && backend_ != nullptr && now >= last_activity_ + kSilence) {
+    probing_ = true;
+    backend_->probe_when_idle();
+  }
+  if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&
+      now >= last_activity_ + route.sse.heartbeat) {
+    const std::string_view comment = events_->heartbeat();
+    last_activity_ = now;
+    if (!comment.empty()) {
+      client_.send_body({&comment, 1});
+      if (!client_.flush()) return;
+    }
+  }
+  arm_timer();
+}
+
+}  // namespace limpet::session
