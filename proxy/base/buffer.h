@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buffer: a queue of bytes that waits for a slow peer (or for the rest of a message). Empty, it owns no memory at all,
-// so an idle session costs 32 bytes for it. One thread; not copied.
+// so that what rarely waits costs little. One thread; not copied.
 #pragma once
 
 #include <algorithm>

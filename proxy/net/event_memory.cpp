@@ -13,7 +13,7 @@ namespace limpet::net {
 
 namespace {
 
-constexpr std::size_t kSlot = 24;
+constexpr std::size_t kSlot = 16;
 constexpr std::size_t kArea = 64UL * 1024 * 1024;  // of address space; memory is taken page by page, as slots are
 
 struct Area {
@@ -42,7 +42,7 @@ void* allocate(std::size_t size) {
     std::memcpy(&slots.free, slot, sizeof slots.free);
     return slot;
   }
-  if (slots.used + kSlot > kArea) return nullptr;
+  if (slots.used + kSlot > kArea) return std::malloc(size);  // many loops with many descriptors: the heap will do
   void* slot = slots.begin + slots.used;
   slots.used += kSlot;
   return slot;
@@ -70,6 +70,7 @@ void* reallocate(void* at, std::size_t size) {
 }  // namespace
 
 void keep_event_slots_apart() {
+  if (area().begin != nullptr) return;
   void* mapped = ::mmap(nullptr, kArea, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return;  // the heap will do
   area().begin = static_cast<char*>(mapped);

@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "proxy/base/log.h"
+
 namespace limpet::net {
 
 TcpStream::TcpStream(Loop& loop, Fd fd) : fd_(std::move(fd)) {
@@ -29,7 +31,8 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
   }
   const bool at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   if (!at_once && errno != EINPROGRESS) {
-    const bool local = errno == EADDRNOTAVAIL || errno == ENOBUFS || errno == EAGAIN;
+    const bool local =
+        errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
     return Error{local ? Fault::Local : Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
   auto stream = std::make_unique<TcpStream>(loop, std::move(fd));
@@ -84,7 +87,7 @@ void TcpStream::watch(bool readable, bool writable) {
   if (!readable && !writable) return;
   const int wanted = EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
   event_assign(&event_, event_get_base(&event_), fd_.value(), static_cast<short>(wanted), &TcpStream::on_event, this);
-  event_add(&event_, nullptr);
+  if (event_add(&event_, nullptr) != 0) log::error("cannot watch a connection", {{"descriptor", fd_.value()}});
 }
 
 int TcpStream::connect_error() {

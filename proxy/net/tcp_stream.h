@@ -27,7 +27,7 @@ class TcpStream final : public Stream {
   // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
-  // A connect is under way; false where it was done at once (a peer on the same machine).
+  // A connect is under way; false where it was done at once (a unix socket).
   bool connecting() const { return connecting_; }
 
   IoResult read(char* to, std::size_t size) override;

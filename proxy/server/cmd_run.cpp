@@ -29,7 +29,7 @@ int run_from_flags(Console& console, const RunOptions& options) {
     config.settings->admin.socket = is_unix ? target.value().address.substr(5) : "";
     config.settings->admin.address = is_unix ? "" : target.value().address;
   }
-  return run_proxy(*config.settings, "");
+  return run_proxy(*config.settings);
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ int run_command(Console& console, const RunOptions& options) {
   if (flags) return run_from_flags(console, options);
   const std::string path = options.config.empty() ? kDefaultConfig : options.config;
   const auto config = load_config(path);
-  if (config.settings) return run_proxy(*config.settings, path);
+  if (config.settings) return run_proxy(*config.settings);
   for (const Problem& problem : config.problems) console.err << render(problem, console.color);
   if (config.unreadable && options.config.empty()) {
     console.err << "Name a file by -c, or run without one: limpet run --listen :8080 --to 127.0.0.1:9001\n";

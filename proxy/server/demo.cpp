@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "proxy/base/fd.h"
+#include "proxy/net/event_memory.h"
 #include "proxy/server/demo_backend.h"
 #include "proxy/server/demo_page.h"
 #include "proxy/server/process.h"
@@ -153,6 +154,7 @@ int run_demo(std::uint16_t port) {
     std::fprintf(stderr, "limpet demo: port %u is taken; try --port N\n", static_cast<unsigned>(port));
     return EX_UNAVAILABLE;
   }
+  net::keep_event_slots_apart();
   const std::uint16_t preferred = listen_port == kAdminPort ? 0 : free_port(kAdminPort);
   const std::uint16_t admin_port = preferred != 0 ? preferred : free_port(0);
   const std::string admin = "http://" + loopback(admin_port).text();
@@ -172,7 +174,7 @@ int run_demo(std::uint16_t port) {
   const TemporaryDirectory directory;
   const session::Settings settings = demo_settings(listen_port, admin_port, directory.path(), backends);
   print_banner("http://" + loopback(listen_port).text(), admin, settings.admin.socket, command);
-  return run_proxy(settings, "");
+  return run_proxy(settings);
 }
 
 }  // namespace limpet::server

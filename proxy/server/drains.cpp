@@ -119,7 +119,8 @@ void Drains::step(Drain& drain, Time now) {
       shared_.affinity.turn(*drain.pool, turn.key, backend, most, !drain.process_leaves, leavers);
     }
     // What joined a key after the plan was made, under a key that the plan did not have.
-    if (drain.schedule->done() && steps_ % kStepsPerLateKeys == 0) {
+    if (drain.schedule->done() && steps_ % kStepsPerLateKeys == 0 &&
+        backend.sessions.load(std::memory_order_relaxed) > 0) {
       for (const auto& key : shared_.affinity.keys_on(backend, !drain.process_leaves)) {
         shared_.affinity.turn(*drain.pool, key.key, backend, SIZE_MAX, !drain.process_leaves, leavers);
       }

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <thread>
@@ -129,6 +131,7 @@ class Process final : public Control {
   Time next_sweep_{};
   Time shrinking_since_{};
   std::uint64_t most_held_ = 0;  // connections and keys, at most since memory was given back
+  bool trims_next_ = false;
   bool busy_ = false;
   bool leaving_ = false;  // SIGTERM: the process drains itself
   bool listeners_closed_ = false;
@@ -196,6 +199,10 @@ int Process::run() {
   }
   const sigset_t mask = handled_signals();
   const Fd signals(signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!signals.open()) {
+    std::cerr << "limpet: signalfd: " << std::strerror(errno) << '\n';
+    return kUnavailable;
+  }
 
   if (const auto problem = open_listeners()) {
     std::cerr << "limpet: " << *problem << '\n';
@@ -251,6 +258,11 @@ void Process::begin_leaving() {
 // The heap keeps what thousands of sessions have left behind; once they and their keys are gone the system gets it
 // back.
 void Process::give_back_memory(Time now) {
+  if (busy_) return;  // it holds up whoever allocates meanwhile: not while something wants even turns
+  if (trims_next_) {
+    trims_next_ = false;
+    malloc_trim(0);
+  }
   std::uint64_t held = shared_.connections.load(std::memory_order_relaxed);
   for (const auto& pool : snapshot_->pools) {
     for (const auto& backend : pool->backends) held += backend->keys.load(std::memory_order_relaxed);
@@ -263,7 +275,7 @@ void Process::give_back_memory(Time now) {
   if (now < shrinking_since_ + kTrimDelay) return;
   most_held_ = held;
   for (auto* worker : shared_.workers) worker->post([worker] { worker->give_back_memory(); });
-  malloc_trim(0);
+  trims_next_ = true;  // when the workers have done theirs
 }
 
 void Process::tick() {
@@ -353,6 +365,7 @@ std::optional<Refusal> Process::ready(const std::string& pool, const std::string
   Pool* p = nullptr;
   Backend* b = nullptr;
   if (auto refusal = look_up(pool, backend, p, b)) return refusal;
+  if (leaving_) return Refusal{409, "the process itself is leaving"};
   drains_.forget(*b);
   b->state.store(BackendState::Ready);
   log::info("ready", {{"pool", pool}, {"backend", backend}});
@@ -395,7 +408,7 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
 
 }  // namespace
 
-int run_proxy(const session::Settings& settings, const std::string&) {
+int run_proxy(const session::Settings& settings) {
   std::signal(SIGPIPE, SIG_IGN);
   net::keep_event_slots_apart();
   // Before the first thread: every thread inherits it, and the control loop alone reads the signals.

@@ -66,9 +66,9 @@ bool was_tried(const std::vector<bool>& tried, const Backend& backend) {
   return backend.index < tried.size() && tried[backend.index];
 }
 
-// 128 random bits: no client can name another's.
+// 120 random bits, which fit a string without a heap block: no client can name another's.
 std::string synthetic_key() {
-  std::string key(16, '\0');
+  std::string key(15, '\0');
   random_bytes(key.data(), key.size());
   return key;
 }

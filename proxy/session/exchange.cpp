@@ -160,6 +160,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   plan.keeps_content_length = is_head_ || head.status == 304;
   response_begun_ = true;
   head_.reset();
+  ask_.reset();
   request_text_ = std::string();
   client_.send_head(plan);
   state_ = State::Body;

@@ -145,7 +145,6 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   bool engine_io_poll_ = false;
   bool engine_io_session_ = false;  // carries a sid
   bool sniffing_ = false;
-  bool discards_body_ = false;
   bool response_begun_ = false;
   bool keeps_backend_ = false;  // the backend connection may serve again
   bool first_event_seen_ = false;

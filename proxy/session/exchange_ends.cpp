@@ -240,6 +240,10 @@ void Exchange::on_timer() {
   }
   if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&
       now >= last_activity_ + route.sse.heartbeat) {
+    if (!probing_ && backend_ != nullptr) {
+      probing_ = true;
+      backend_->probe_when_idle();
+    }
     const std::string_view comment = events_->heartbeat();
     last_activity_ = now;
     if (!comment.empty()) {

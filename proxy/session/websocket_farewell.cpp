@@ -141,11 +141,16 @@ void WebSocketSession::side_gone(Side& side) {
     say_going_away();
     return finish(was_ending ? end_reason_ : CloseReason::ResetByClient);
   }
-  side.outlet.drop(worker_);
-  worker_.retire(std::move(side.stream));
-  side.eof = side.shut = true;
+  backend_gone(CloseReason::ResetByBackend);
+}
+
+// The backend is of no use any more; what that means depends on how far the session's own end has come.
+void WebSocketSession::backend_gone(CloseReason reason) {
+  backend_.outlet.drop(worker_);
+  worker_.retire(std::move(backend_.stream));
+  backend_.eof = backend_.shut = true;
   if (may_forward_to_client() && !client_.told_close && !client_.closed_politely && !client_.eof) {
-    return lost_backend(CloseReason::ResetByBackend);
+    return lost_backend(reason);
   }
   if (phase_ == Phase::Open || phase_ == Phase::Parting) return linger();
   finish_if_done();

@@ -34,7 +34,7 @@ Time WebSocketSession::next_due() const {
   if (websocket.idle_timeout.count() > 0) due = std::min(due, last_activity() + websocket.idle_timeout);
   if (websocket.ping_interval.count() > 0) {
     for (const Side* side : {&client_, &backend_}) {
-      const bool awaits = side->ping_out && side->last_heard < side->ping_sent;
+      const bool awaits = (side->ping_out || side->watched) && side->last_heard < side->ping_sent;
       const Time at = (awaits ? side->ping_sent : side->last_heard) + websocket.ping_interval;
       due = std::min(due, std::max(at, worker_.now() + (at <= worker_.now() ? kPingRetry : Duration{0})));
     }
@@ -50,7 +50,7 @@ void WebSocketSession::on_timer() {
     return finish(CloseReason::SlowClient, true);
   }
   if (backend_.stream != nullptr && backend_.outlet.stalled(*backend_.stream, now, route().http.stall_timeout)) {
-    lost_backend(CloseReason::IdleTimeout);  // a backend that takes nothing is as good as dead
+    backend_gone(CloseReason::IdleTimeout);  // a backend that takes nothing is as good as dead
   } else if (phase_until_ != Time{} && now >= phase_until_) {
     phase_timeout(now);
   } else if (phase_ == Phase::Open && phase_until_ == Time{}) {
@@ -93,7 +93,11 @@ void WebSocketSession::phase_timeout(Time now) {
 // False where the session has changed its phase.
 bool WebSocketSession::keep_alive(Side& side, Time now) {
   const Duration interval = route().websocket.ping_interval;
-  if (side.ping_out && side.last_heard < side.ping_sent) {
+  if (side.paused) {  // it is not read: the other side's stall decides, not this one's silence
+    side.last_heard = now;
+    return true;
+  }
+  if ((side.ping_out || side.watched) && side.last_heard < side.ping_sent) {
     if (now < side.ping_sent + interval) return true;
     if (is_client(side)) {
       say_going_away();
@@ -108,11 +112,11 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
   const Side& speaker = other(side);
   if (side.owes_pong) {
     // The other peer's Ping asks what ours would: silence for one more interval is death, too.
-    random_bytes(&side.ping_payload, sizeof side.ping_payload);
-    side.ping_out = true;
+    side.watched = true;
     side.ping_sent = now;
     return true;
   }
+  side.watched = false;
   if (!side.outlet.empty() || speaker.seen.blind() || !speaker.seen.at_frame_boundary() || speaker.held != nullptr ||
       side.eof || side.told_close) {
     return true;

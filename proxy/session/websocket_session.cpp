@@ -133,6 +133,7 @@ void WebSocketSession::forward_frames(Side& from, std::string_view bytes) {
   std::size_t messages = 0;
   bool part = false;
   bool close = false;
+  bool own_close = false;  // the backend's own Close follows; once found it need not be looked for again
   for (std::size_t at = 0; at < bytes.size();) {
     const Observer before = from.seen;
     const auto step = from.seen.step(bytes.substr(at));
@@ -161,7 +162,7 @@ void WebSocketSession::forward_frames(Side& from, std::string_view bytes) {
     }
     if (phase_ == Phase::Parting && !is_client(from) &&
         (from.seen.at_message_boundary() || (any_frame_boundary_ && from.seen.at_frame_boundary())) &&
-        !has_close(from.seen, bytes.substr(at))) {
+        !(own_close = own_close || has_close(from.seen, bytes.substr(at)))) {
       part = true;
       end = at;
       break;

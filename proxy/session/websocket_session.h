@@ -56,6 +56,7 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
     Time ping_sent{};
     std::uint32_t ping_payload = 0;
     bool ping_out : 1 = false;         // our Ping to it is unanswered
+    bool watched : 1 = false;          // no Ping of ours is out, yet it is silent from ping_sent on
     bool owes_pong : 1 = false;        // the other peer's Ping to it is unanswered
     bool eof : 1 = false;              // it has sent its FIN
     bool shut : 1 = false;             // we have sent it ours, or will behind what waits
@@ -89,6 +90,7 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
   void linger();
   void side_eof(Side& from);
   void side_gone(Side& from);
+  void backend_gone(CloseReason reason);
   void lost_backend(CloseReason reason);
   void end_bereft();
   void finish_if_done();

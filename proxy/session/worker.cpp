@@ -159,7 +159,7 @@ void Worker::delist(SessionRef ref) {
 void Worker::give_back_memory() {
   while (!seats_.empty() && seats_.back().session == nullptr) seats_.pop_back();
   free_seats_.clear();
-  for (std::uint32_t slot = 0; slot < seats_.size(); ++slot) {
+  for (auto slot = static_cast<std::uint32_t>(seats_.size()); slot-- > 0;) {  // the first seats are taken first
     if (seats_[slot].session == nullptr) free_seats_.push_back(slot);
   }
   seats_.shrink_to_fit();

@@ -103,7 +103,6 @@ class Worker {
   // Tables that thousands of sessions have left behind shrink to what is there now.
   void give_back_memory();
   Session* find(SessionRef ref) const;
-  std::size_t session_count() const { return seats_.size() - free_seats_.size(); }
   template <typename F>
   void for_each_session(F&& f) const {
     for (const Seat& seat : seats_) {

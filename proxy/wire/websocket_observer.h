@@ -33,8 +33,7 @@ class WebSocketObserver {
   struct Step {
     What what = What::More;
     std::size_t consumed = 0;  // bytes of the input up to the end of that frame, or the whole input
-    bool began_here = false;   // the frame began within this input, at `began`; false: in an earlier one
-    std::size_t began = 0;  // always 0: a step ends with its frame, so the next frame begins with the next step's input
+    bool began_here = false;   // the frame began with this input; false: in an earlier one
   };
 
   explicit WebSocketObserver(From from) : masked_(from == From::Client) {}

@@ -262,6 +262,45 @@ BOOST_AUTO_TEST_CASE(a_client_that_takes_nothing_for_the_stall_timeout_is_reset_
   backend.receives_close(1001);
 }
 
+BOOST_AUTO_TEST_CASE(a_backend_that_is_not_read_for_a_slow_clients_sake_is_not_taken_for_dead) {
+  route.websocket.ping_interval = seconds(30);
+  route.http.stall_timeout = seconds(600);
+  route.http.high_water = 1000;
+  open();
+  client.script.room = 0;
+  backend.sends(std::string(5000, 'x'));
+  BOOST_TEST_REQUIRE(!backend.script.reading());
+  for (int i = 0; i < 20; ++i) {
+    client.sends("still here");
+    pass(seconds(10));
+    BOOST_TEST_REQUIRE(!over());
+  }
+  client.script.room = Script::kAny;
+  run();
+  client.receives(std::string(5000, 'x'));
+  BOOST_TEST(backend.script.reading());
+}
+
+BOOST_AUTO_TEST_CASE(a_backend_that_stalls_after_the_farewells_close_adds_no_second_one) {
+  route.websocket.ping_interval = milliseconds(0);
+  route.websocket.close_timeout = seconds(20);
+  route.http.stall_timeout = seconds(60);
+  open();
+  backend.script.room = 2;
+  backend.script.unacknowledged = 500;
+  client.sends("too much");
+  pass(seconds(57));
+  farewell();
+  client.receives_close(1012);
+  pass(seconds(6));
+  client.receives_no_more();
+  client.sends_close(1012);
+  client.sends_fin();
+  client.receives_fin();
+  pass_over(seconds(20));
+  ended_as(CloseReason::Drained);
+}
+
 BOOST_AUTO_TEST_CASE(a_client_whose_side_acknowledges_something_is_not_stalled) {
   route.websocket.ping_interval = milliseconds(0);
   open();

@@ -115,7 +115,7 @@ class Watched {
     while (!piece.empty()) {
       const bool was_blind = observer.blind();
       const auto step = observer.step(piece);
-      if (step.began_here && !was_blind) began_ = seen_ + step.began;
+      if (step.began_here && !was_blind) began_ = seen_;
       if (step.consumed > piece.size() || step.consumed == 0) {
         impossible = true;
         return;
