@@ -4,19 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "proxy/server/config.h"
+#include "proxy/server/json_text.h"
 
 namespace limpet::server {
 
 namespace {
 
 using nlohmann::ordered_json;
-
-std::string text_of(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
 
 // Milliseconds are enough, and read better. Not finite: null.
 ordered_json seconds(double value) {
@@ -129,27 +125,27 @@ DrainOrder order_of(const DrainRequest& request) {
 }
 
 std::string status_json(const Status& status) {
-  return text_of({{"version", status.version},
-                  {"uptime_s", seconds(status.uptime_s)},
-                  {"pid", status.pid},
-                  {"workers", status.workers},
-                  {"state", status.state},
-                  {"sessions", counts(status.sessions)},
-                  {"pools", pool_list(status.pools)}});
+  return json_text({{"version", status.version},
+                    {"uptime_s", seconds(status.uptime_s)},
+                    {"pid", status.pid},
+                    {"workers", status.workers},
+                    {"state", status.state},
+                    {"sessions", counts(status.sessions)},
+                    {"pools", pool_list(status.pools)}});
 }
 
 std::string pools_json(const std::vector<PoolStatus>& pools) {
   ordered_json json = ordered_json::object();
   json["pools"] = pool_list(pools);
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string pool_json(const PoolStatus& pool) {
-  return text_of(pool_members(pool));
+  return json_text(pool_members(pool));
 }
 
 std::string backend_json(const BackendStatus& backend) {
-  return text_of(backend_members(backend));
+  return json_text(backend_members(backend));
 }
 
 std::string drain_json(const DrainStatus& drain, const DrainPlan& plan, bool dry_run) {
@@ -161,33 +157,33 @@ std::string drain_json(const DrainStatus& drain, const DrainPlan& plan, bool dry
   json["goes_to"] = counts(plan.goes_to);
   json["load_after"] = counts(plan.load_after);
   json["heavy"] = heavy_keys(plan.heavy);
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string where_json(const Where& where) {
-  return text_of({{"key", where.key},
-                  {"backend", where.backend},
-                  {"reason", where.reason},
-                  {"ranking", where.ranking},
-                  {"sessions", session_list(where.sessions)}});
+  return json_text({{"key", where.key},
+                    {"backend", where.backend},
+                    {"reason", where.reason},
+                    {"ranking", where.ranking},
+                    {"sessions", session_list(where.sessions)}});
 }
 
 std::string sessions_json(const std::vector<SessionInfo>& sessions) {
   ordered_json json = ordered_json::object();
   json["sessions"] = session_list(sessions);
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string closing_json(std::uint64_t n) {
-  return text_of(ordered_json{{"closing", n}});
+  return json_text(ordered_json{{"closing", n}});
 }
 
 std::string stopping_json(int pid) {
-  return text_of(ordered_json{{"stopping", true}, {"pid", pid}});
+  return json_text(ordered_json{{"stopping", true}, {"pid", pid}});
 }
 
 std::string error_json(std::string_view what) {
-  return text_of(ordered_json{{"error", what}});
+  return json_text(ordered_json{{"error", what}});
 }
 
 std::string drain_request_json(const DrainRequest& request) {
@@ -199,7 +195,7 @@ std::string drain_request_json(const DrainRequest& request) {
   if (request.whole_keys) json["whole_keys"] = true;
   if (request.force) json["force"] = true;
   if (request.dry_run) json["dry_run"] = true;
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string close_request_json(const SessionFilter& filter) {
@@ -210,7 +206,7 @@ std::string close_request_json(const SessionFilter& filter) {
   if (!filter.key.empty()) json["key"] = filter.key;
   if (filter.min_age.count() > 0) json["min_age"] = duration_text(filter.min_age);
   if (filter.min_idle.count() > 0) json["min_idle"] = duration_text(filter.min_idle);
-  return text_of(json);
+  return json_text(json);
 }
 
 }  // namespace limpet::server

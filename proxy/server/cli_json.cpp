@@ -2,19 +2,11 @@
 // See cli_json.h.
 #include "proxy/server/cli_json.h"
 
-#include <nlohmann/json.hpp>
+#include "proxy/server/json_text.h"
 
 namespace limpet::server {
 
-namespace {
-
 using nlohmann::ordered_json;
-
-std::string text_of(const ordered_json& json) {
-  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
-}  // namespace
 
 std::string check_json(const std::string& path, const ConfigResult& config) {
   ordered_json json = {{"file", path}, {"ok", config.settings.has_value()}, {"problems", ordered_json::array()}};
@@ -22,21 +14,21 @@ std::string check_json(const std::string& path, const ConfigResult& config) {
     json["problems"].push_back(
         {{"file", problem.file}, {"line", problem.line}, {"column", problem.column}, {"error", problem.what}});
   }
-  if (!config.settings) return text_of(json);
+  if (!config.settings) return json_text(json);
   std::size_t backends = 0;
   for (const auto& pool : config.settings->pools) backends += pool->backends.size();
   json["listeners"] = config.settings->listeners.size();
   json["routes"] = config.settings->routes.size();
   json["pools"] = config.settings->pools.size();
   json["backends"] = backends;
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string version_json(const std::string& version, const std::string& build,
                          const std::vector<std::pair<std::string, std::string>>& libraries) {
   ordered_json json = {{"version", version}, {"build", build}, {"libraries", ordered_json::object()}};
   for (const auto& [name, its_version] : libraries) json["libraries"][name] = its_version;
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string json_library_version() {
@@ -53,7 +45,7 @@ std::string drains_json(const std::vector<DrainView>& drains) {
     if (!view.error.empty()) one["error"] = view.error;
     json["backends"].push_back(std::move(one));
   }
-  return text_of(json);
+  return json_text(json);
 }
 
 std::string answers_json(const std::vector<std::pair<BackendName, std::string>>& answers) {
@@ -64,7 +56,7 @@ std::string answers_json(const std::vector<std::pair<BackendName, std::string>>&
     if (members.is_object()) one.update(members);
     json["backends"].push_back(std::move(one));
   }
-  return text_of(json);
+  return json_text(json);
 }
 
 }  // namespace limpet::server

@@ -7,7 +7,7 @@ namespace limpet::server {
 
 namespace {
 
-constexpr std::string_view kHead = R"html(<!doctype html>
+constexpr std::string_view kDashboardHead = R"html(<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -77,7 +77,7 @@ button { background: var(--p0); border-color: var(--p0); color: var(--card); fon
 @media (prefers-reduced-motion: reduce) { .drain .bar i { transition: none; } }
 )css";
 
-constexpr std::string_view kBody = R"html(</style>
+constexpr std::string_view kDashboardBody = R"html(</style>
 </head>
 <body>
 <main>
@@ -325,10 +325,10 @@ std::string with_nonce(const char* tag, std::string_view nonce) {
 }  // namespace
 
 std::string dashboard_page(std::string_view nonce) {
-  std::string page(kHead);
+  std::string page(kDashboardHead);
   page += with_nonce("style", nonce);
   page += kStyle;
-  page += kBody;
+  page += kDashboardBody;
   page += with_nonce("script", nonce);
   page += kScript;
   page += "</script>\n</body>\n</html>\n";

@@ -7,7 +7,7 @@ namespace limpet::server {
 
 namespace {
 
-constexpr std::string_view kHead = R"html(<!doctype html>
+constexpr std::string_view kDemoHead = R"html(<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -50,7 +50,7 @@ button:hover { border-color: var(--soft); }
 </head>
 )html";
 
-constexpr std::string_view kBody = R"html(<main>
+constexpr std::string_view kDemoBody = R"html(<main>
 <div class="row"><h1>limpet</h1><a id="dashboard">dashboard</a><a id="metrics">metrics</a>
 <button id="forget">become a new client</button></div>
 <p>Three connections of this browser, three protocols, one backend: the cookie is their key. Open more tabs and they join it.
@@ -235,13 +235,13 @@ void append_attribute(std::string& out, std::string_view name, std::string_view 
 }  // namespace
 
 std::string demo_page(std::string_view backend, std::string_view admin, std::string_view command) {
-  std::string page(kHead);
+  std::string page(kDemoHead);
   page += "<body";
   append_attribute(page, "backend", backend);
   append_attribute(page, "admin", admin);
   append_attribute(page, "command", command);
   page += ">\n";
-  page += kBody;
+  page += kDemoBody;
   return page;
 }
 

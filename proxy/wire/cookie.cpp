@@ -4,15 +4,11 @@
 
 #include <algorithm>
 
+#include "proxy/wire/grammar.h"
+
 namespace limpet::wire {
 
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 // The value of "name=value", where that is its name.
 std::optional<std::string_view> value_of(std::string_view pair, std::string_view name) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "proxy/wire/grammar.h"
 #include "proxy/wire/uri.h"
 
 namespace limpet::wire {
@@ -14,10 +15,6 @@ namespace {
 constexpr std::size_t kMaxSid = 128;
 constexpr std::size_t kMaxLengthDigits = 9;
 constexpr std::size_t kMaxIndexDigits = 20;
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 bool take(std::string_view& text, std::string_view expected) {
   if (!text.starts_with(expected)) return false;

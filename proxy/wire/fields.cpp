@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fields: all names and values of a message in one string, found by comparing, since a message has a dozen of them.
 // Names are case-insensitive in ASCII only (RFC 9110 §5.1); no locale is asked.
+#include "proxy/wire/grammar.h"
 #include "proxy/wire/http1.h"
 
 namespace limpet::wire {
@@ -9,12 +10,6 @@ namespace {
 
 constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 // Where the first element of a list ends; a comma within a quoted string ends none (RFC 9110 §5.6.4).

@@ -4,30 +4,16 @@
 
 #include <algorithm>
 
+#include "proxy/wire/grammar.h"
+
 namespace limpet::wire {
 
 namespace {
 
 constexpr std::size_t kMaxPortDigits = 5;
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// RFC 9110 §5.6.2.
-bool is_token_char(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
-}
-
 bool is_control(char c) {
   return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t from = text.find_first_not_of(" \t");
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t") - from + 1);
 }
 
 bool is_port(std::string_view text) {

@@ -6,23 +6,15 @@
 #include <algorithm>
 #include <limits>
 
+#include "proxy/wire/grammar.h"
 #include "proxy/wire/uri.h"
 
 namespace limpet::wire {
 
 namespace {
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-// RFC 9110 §5.6.2.
 bool is_token(std::string_view text) {
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";
-  return std::all_of(text.begin(), text.end(), [&](char c) {
-    const char letter = static_cast<char>(c | 0x20);
-    return (letter >= 'a' && letter <= 'z') || is_digit(c) || kMarks.find(c) != std::string_view::npos;
-  });
+  return std::all_of(text.begin(), text.end(), is_token_char);
 }
 
 // `line` is a beginning of a request line. The bound on methods bounds the work on a beginning, too.

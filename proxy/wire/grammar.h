@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The characters of HTTP's grammar (RFC 9110 §5.6). ASCII only: no locale is asked.
+#pragma once
+
+#include <string_view>
+
+namespace limpet::wire {
+
+constexpr bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// tchar, RFC 9110 §5.6.2.
+constexpr bool is_token_char(char c) {
+  const char letter = static_cast<char>(c | 0x20);
+  return is_digit(c) || (letter >= 'a' && letter <= 'z') ||
+         (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+}
+
+// Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3).
+constexpr std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+}  // namespace limpet::wire
