@@ -2,9 +2,10 @@
 #include "proxy/session/client_limits.h"
 
 #include <algorithm>
-#include <cstring>
 #include <iterator>
-#include <random>
+
+#include "balancer/ranker.h"
+#include "proxy/base/crypto.h"
 
 namespace limpet::session {
 
@@ -15,18 +16,6 @@ constexpr Duration kBurst = std::chrono::seconds(1);
 
 Duration per_token(std::uint32_t rate) {
   return rate == 0 ? Duration{0} : kBurst / rate;
-}
-
-std::uint64_t random_seed() {
-  std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
-
-// Both halves of a 128-bit product, folded: every bit of the input reaches every bit of the result.
-std::uint64_t fold(std::uint64_t a, std::uint64_t b) {
-  __extension__ using Wide = unsigned __int128;
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
 bool is_unspecified(const net::IpAddress& address) {
@@ -45,9 +34,7 @@ void ClientGate::Bucket::take(Duration per_token, Time now) {
 
 // Seeded, because clients choose their addresses: an IPv6 site has 65,536 networks to try collisions with.
 std::size_t ClientGate::Hash::operator()(const net::IpAddress& address) const {
-  std::uint64_t halves[2];
-  std::memcpy(halves, address.bytes.data(), sizeof halves);
-  return fold(fold(halves[0] ^ seed, 0x9e3779b97f4a7c15ULL) ^ halves[1], seed | 1);
+  return balancer::hash_key({reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()}, seed);
 }
 
 ClientGate::ClientGate(const ClientLimits& limits, std::size_t max_addresses)
@@ -55,7 +42,7 @@ ClientGate::ClientGate(const ClientLimits& limits, std::size_t max_addresses)
       per_session_(per_token(limits.new_sessions_per_second)),
       per_request_(per_token(limits.requests_per_second)),
       max_per_shard_(std::max<std::size_t>(1, max_addresses / kShards)),
-      hash_{random_seed()} {
+      hash_{random64()} {
   if (!limits_sessions() && limits_.requests_per_second == 0) return;
   for (std::size_t i = 0; i < kShards; ++i) shards_.emplace_back(hash_);
 }
