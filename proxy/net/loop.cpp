@@ -20,11 +20,14 @@ Loop::Loop(const Clock* clock) : clock_(clock), wake_(eventfd(0, EFD_NONBLOCK | 
   if (base_ == nullptr || !wake_.open()) throw std::runtime_error("no event loop: out of descriptors");
   mail_event_ = event_new(base_, wake_.value(), EV_READ | EV_PERSIST, &Loop::on_mail, this);
   event_add(mail_event_, nullptr);
+  poller_event_ = event_new(base_, poller_.descriptor(), EV_READ | EV_PERSIST, &Loop::on_polled, this);
+  event_add(poller_event_, nullptr);
 }
 
 Loop::~Loop() {
   if (tick_event_ != nullptr) event_free(tick_event_);
   if (descriptor_event_ != nullptr) event_free(descriptor_event_);
+  event_free(poller_event_);
   event_free(mail_event_);
   event_base_free(base_);
 }
@@ -47,6 +50,12 @@ void Loop::post(std::function<void()> work) {
   const std::uint64_t one = 1;
   // The counter cannot overflow: it is written once per emptying.
   [[maybe_unused]] const auto written = ::write(wake_.value(), &one, sizeof one);
+}
+
+void Loop::on_polled(int, short, void* self) {
+  auto& loop = *static_cast<Loop*>(self);
+  loop.now();
+  loop.poller_.dispatch();
 }
 
 void Loop::on_mail(int, short, void* self) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loop: one libevent event_base and its turns, owned and run by one thread. A turn is: wait, callbacks, mailbox; what
-// comes after (the sweep) is the owner's. post() and wake() are the only members that other threads may call.
+// Loop: one libevent event_base and its turns, owned and run by one thread, and in it the Poller that has the
+// connections. A turn is: wait, callbacks, mailbox; what comes after (the sweep) is the owner's. post() and wake() are
+// the only members that other threads may call.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/base/fd.h"
+#include "proxy/net/poller.h"
 
 struct event;
 struct event_base;
@@ -24,6 +26,7 @@ class Loop {
   Loop& operator=(const Loop&) = delete;
 
   event_base* base() const { return base_; }
+  Poller& poller() { return poller_; }
 
   // The time of this turn: read once, at its first callback.
   Time now() {
@@ -52,6 +55,7 @@ class Loop {
     now_ = read_clock();
   }
   void open_mail();
+  static void on_polled(int fd, short events, void* self);
   static void on_mail(int fd, short events, void* self);
   static void on_tick(int fd, short events, void* self);
   static void on_descriptor(int fd, short events, void* self);
@@ -59,6 +63,8 @@ class Loop {
   const Clock* const clock_;
   event_base* base_;
   Fd wake_;
+  Poller poller_;
+  event* poller_event_ = nullptr;
   event* mail_event_ = nullptr;
   event* tick_event_ = nullptr;
   event* descriptor_event_ = nullptr;

@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -14,12 +15,12 @@
 
 namespace limpet::net {
 
-TcpStream::TcpStream(Loop& loop, Fd fd) : fd_(std::move(fd)) {
-  event_assign(&event_, loop.base(), fd_.value(), 0, &TcpStream::on_event, this);
-}
+static_assert(EPOLLIN <= UINT8_MAX && EPOLLOUT <= UINT8_MAX);
+
+TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
 
 TcpStream::~TcpStream() {
-  if (read_watched_ || write_watched_) event_del(&event_);
+  if (watched_ != 0) poller_.forget(*this);
 }
 
 Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to) {
@@ -80,14 +81,12 @@ void TcpStream::probe_when_idle() {
 }
 
 void TcpStream::watch(bool readable, bool writable) {
-  if (readable == read_watched_ && writable == write_watched_) return;
-  if (read_watched_ || write_watched_) event_del(&event_);
-  read_watched_ = readable;
-  write_watched_ = writable;
-  if (!readable && !writable) return;
-  const int wanted = EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
-  event_assign(&event_, event_get_base(&event_), fd_.value(), static_cast<short>(wanted), &TcpStream::on_event, this);
-  if (event_add(&event_, nullptr) != 0) log::error("cannot watch a connection", {{"descriptor", fd_.value()}});
+  const auto wanted = static_cast<std::uint8_t>((readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U));
+  if (wanted == watched_) return;
+  if (!poller_.change(*this, watched_, wanted)) {
+    log::error("cannot watch a connection", {{"descriptor", fd_.value()}, {"error", std::strerror(errno)}});
+  }
+  watched_ = wanted;
 }
 
 int TcpStream::connect_error() {
@@ -102,10 +101,11 @@ std::uint32_t TcpStream::unacknowledged() const {
   return ::ioctl(fd_.value(), SIOCOUTQ, &bytes) == 0 ? static_cast<std::uint32_t>(bytes) : 0;
 }
 
-void TcpStream::on_event(int, short events, void* self) {
-  auto& stream = *static_cast<TcpStream*>(self);
-  if (stream.handler_ != nullptr) {
-    stream.handler_->on_ready(stream, (events & EV_READ) != 0, (events & EV_WRITE) != 0);
+void TcpStream::on_poll(std::uint32_t events) {
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) events |= EPOLLIN | EPOLLOUT;  // whichever is tried says what is wrong
+  events &= watched_;  // an earlier one of the batch may have changed it
+  if (events != 0 && handler_ != nullptr) {
+    handler_->on_ready(*this, (events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);
   }
 }
 

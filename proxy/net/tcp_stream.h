@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// TcpStream: a Stream over a TCP or unix socket, on one raw persistent libevent event. What is watched is changed only
-// when it differs, so a message in steady state costs no epoll_ctl.
+// TcpStream: a Stream over a TCP or unix socket. What is watched is changed only when it differs, so a message in
+// steady state costs no epoll_ctl.
 #pragma once
-
-#include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include <memory>
 
@@ -41,14 +38,14 @@ class TcpStream final : public Stream {
   int descriptor() const override { return fd_.value(); }
   std::uint32_t unacknowledged() const override;
 
- private:
-  static void on_event(int fd, short events, void* self);
+  // The poller's call: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP.
+  void on_poll(std::uint32_t events);
 
+ private:
+  Poller& poller_;
   StreamHandler* handler_ = nullptr;
-  event event_{};  // assigned for good: it knows the loop
   Fd fd_;
-  bool read_watched_ = false;
-  bool write_watched_ = false;
+  std::uint8_t watched_ = 0;  // EPOLLIN, EPOLLOUT
   bool connecting_ = false;
 };
 

@@ -16,7 +16,6 @@
 #include <vector>
 
 #include "proxy/base/fd.h"
-#include "proxy/net/event_memory.h"
 #include "proxy/server/demo_backend.h"
 #include "proxy/server/demo_page.h"
 #include "proxy/server/process.h"
@@ -154,7 +153,6 @@ int run_demo(std::uint16_t port) {
     std::fprintf(stderr, "limpet demo: port %u is taken; try --port N\n", static_cast<unsigned>(port));
     return EX_UNAVAILABLE;
   }
-  net::keep_event_slots_apart();
   const std::uint16_t preferred = listen_port == kAdminPort ? 0 : free_port(kAdminPort);
   const std::uint16_t admin_port = preferred != 0 ? preferred : free_port(0);
   const std::string admin = "http://" + loopback(admin_port).text();

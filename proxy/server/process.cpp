@@ -19,7 +19,6 @@
 #include "metrics/registry.h"
 #include "proxy/base/log.h"
 #include "proxy/net/acceptor.h"
-#include "proxy/net/event_memory.h"
 #include "proxy/net/loop.h"
 #include "proxy/server/admin.h"
 #include "proxy/server/control.h"
@@ -410,7 +409,6 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
 
 int run_proxy(const session::Settings& settings) {
   std::signal(SIGPIPE, SIG_IGN);
-  net::keep_event_slots_apart();
   // Before the first thread: every thread inherits it, and the control loop alone reads the signals.
   const sigset_t mask = handled_signals();
   pthread_sigmask(SIG_BLOCK, &mask, nullptr);

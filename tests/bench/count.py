@@ -74,6 +74,7 @@ def _instructions(bench, proxy_name, name):
         dump()
         newest = max(glob.glob(stem + ".*"), key=lambda path: int(path.rsplit(".", 1)[1]))
         if bench.keep:
+            os.makedirs(bench.keep, exist_ok=True)
             shutil.copy(newest, f"{bench.keep}/callgrind.{proxy_name}.{name}")
         with open(newest, encoding="utf-8") as out:
             return int(re.search(r"^(?:totals|summary): (\d+)", out.read(), re.MULTILINE).group(1))

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/net/poller.h"
+
+#include <sys/socket.h>
+
+#include <boost/test/unit_test.hpp>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "proxy/net/loop.h"
+#include "proxy/net/tcp_stream.h"
+
+namespace limpet::net {
+
+namespace {
+
+// One end of a connected pair as a stream, the other as a plain descriptor; counts its calls.
+struct End final : StreamHandler {
+  explicit End(Loop& loop) {
+    int both[2];
+    BOOST_TEST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, both) == 0);
+    peer = Fd(both[1]);
+    stream = std::make_unique<TcpStream>(loop, Fd(both[0]));
+    stream->set_handler(this);
+  }
+  void on_ready(Stream&, bool readable, bool writable) override {
+    reads += readable ? 1 : 0;
+    writes += writable ? 1 : 0;
+    if (readable) {
+      char byte;
+      last = stream->read(&byte, 1).status;
+    }
+    if (then) then();
+  }
+  void say() { BOOST_TEST_REQUIRE(::send(peer.value(), "x", 1, MSG_NOSIGNAL) == 1); }
+
+  Fd peer;
+  std::unique_ptr<TcpStream> stream;
+  std::function<void()> then;
+  IoStatus last = IoStatus::WouldBlock;
+  int reads = 0;
+  int writes = 0;
+};
+
+struct Fixture {
+  Loop loop;
+  End a{loop};
+  End b{loop};
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(poller, Fixture)
+
+BOOST_AUTO_TEST_CASE(interest_is_obeyed_as_it_changes) {
+  a.say();
+  a.stream->watch(false, true);
+  loop.run_turn();
+  BOOST_TEST(a.reads == 0);
+  BOOST_TEST(a.writes == 1);
+  a.stream->watch(true, false);
+  loop.run_turn();
+  BOOST_TEST(a.reads == 1);
+  BOOST_TEST(a.writes == 1);
+  a.stream->watch(false, false);
+  a.say();
+  b.stream->watch(true, false);
+  b.say();
+  loop.run_turn();
+  BOOST_TEST(b.reads == 1);
+  BOOST_TEST(a.reads == 1);
+  a.stream->watch(true, true);
+  loop.run_turn();
+  BOOST_TEST(a.reads == 2);
+  BOOST_TEST(a.writes == 2);
+}
+
+BOOST_AUTO_TEST_CASE(one_that_was_destroyed_or_left_in_the_same_batch_gets_no_call) {
+  for (const bool destroyed : {true, false}) {
+    End c(loop);
+    End d(loop);
+    int calls = 0;
+    const auto only_one = [&](End& other) {
+      ++calls;
+      if (destroyed) {
+        other.stream.reset();
+      } else {
+        other.stream->watch(false, false);
+      }
+    };
+    c.then = [&] { only_one(d); };
+    d.then = [&] { only_one(c); };
+    c.stream->watch(true, false);
+    d.stream->watch(true, false);
+    c.say();
+    d.say();
+    loop.run_turn();
+    BOOST_TEST(calls == 1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_stream) {
+  a.stream->watch(true, false);
+  const int number = a.stream->descriptor();
+  a.say();
+  a.stream.reset();
+  End c(loop);
+  BOOST_TEST_REQUIRE(c.stream->descriptor() == number);
+  c.stream->watch(true, false);
+  c.say();
+  loop.run_turn();
+  BOOST_TEST(c.reads == 1);
+  BOOST_TEST(a.reads == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_hang_up_is_told_by_whatever_is_watched) {
+  a.stream->watch(false, true);
+  b.stream->watch(true, false);
+  a.peer.reset();
+  b.peer.reset();
+  loop.run_turn();
+  BOOST_TEST(a.writes == 1);
+  BOOST_TEST(a.reads == 0);
+  BOOST_TEST(b.reads == 1);
+  BOOST_TEST((b.last == IoStatus::Eof));
+}
+
+BOOST_AUTO_TEST_CASE(more_than_a_batch_is_served_in_turns_and_the_mail_in_between) {
+  std::vector<std::unique_ptr<End>> many;
+  int served = 0;
+  int served_before_mail = -1;
+  for (int i = 0; i < 1000; ++i) {
+    many.push_back(std::make_unique<End>(loop));
+    many.back()->then = [&] { ++served; };
+    many.back()->stream->watch(true, false);
+    many.back()->say();
+  }
+  loop.post([&] { served_before_mail = served; });
+  for (int turn = 0; turn < 20; ++turn) {
+    if (served < 1000 || served_before_mail < 0) loop.run_turn();
+  }
+  BOOST_TEST(served == 1000);
+  BOOST_TEST(served_before_mail >= 0);
+  BOOST_TEST(served_before_mail < 1000);
+  for (const auto& end : many) BOOST_TEST(end->reads == 1);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace limpet::net
