@@ -19,14 +19,14 @@ constexpr std::size_t kMostSniffed = 1024;
 
 bool is_event_stream(const wire::ResponseHead& head) {
   if (head.status != 200) return false;
-  auto type = head.fields.find("Content-Type").value_or("");
+  auto type = head.fields.find(wire::FieldName::ContentType).value_or("");
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
   return wire::equals_ignoring_case(type, "text/event-stream");
 }
 
 bool is_encoded(const wire::ResponseHead& head) {
-  const auto encoding = head.fields.find("Content-Encoding");
+  const auto encoding = head.fields.find(wire::FieldName::ContentEncoding);
   return encoding && !wire::equals_ignoring_case(*encoding, "identity");
 }
 
@@ -80,7 +80,8 @@ void Exchange::take_response(std::string_view bytes) {
 
 // False where it waits for more, or the exchange has ended.
 bool Exchange::take_head(std::string_view& bytes) {
-  wire::ResponseHead head;
+  const auto leased = worker_.response_heads().lease();
+  wire::ResponseHead& head = *leased;
   const auto result = wire::parse_response_head(bytes, {record_->route->http.max_head, 256}, head_->method, head);
   if (result.status == wire::Status::NeedMore) {
     input_.append(bytes);
@@ -94,7 +95,8 @@ bool Exchange::take_head(std::string_view& bytes) {
     return false;
   }
   bytes.remove_prefix(result.consumed);
-  if (head.status == 101 && asks_websocket_ && wire::opens_websocket(head, *head_->fields.find("Sec-WebSocket-Key"))) {
+  if (head.status == 101 && asks_websocket_ &&
+      wire::opens_websocket(head, *head_->fields.find(wire::FieldName::SecWebSocketKey))) {
     become_websocket(head, bytes);
     return false;
   }

@@ -30,7 +30,7 @@ namespace limpet::session {
 class Exchange final : public Owned, public Session, private net::StreamHandler, private Timer {
  public:
   Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-           std::unique_ptr<wire::RequestHead> head);
+           Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
   // Called once. `head_size`: bytes that the head took, for the route's limit.
@@ -110,7 +110,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
   const net::Address peer_;
   const Time began_;
 
-  std::unique_ptr<wire::RequestHead> head_;  // freed when the response has begun
+  Spares<wire::RequestHead>::Lease head_;  // given back when the response has begun
   std::unique_ptr<SessionRecord> record_;
   std::unique_ptr<net::Stream> backend_;
   Outlet to_backend_;

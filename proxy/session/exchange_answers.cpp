@@ -10,7 +10,7 @@ namespace limpet::session {
 // GET with exactly this Accept is what a browser's EventSource sends (WHATWG HTML §9.2.2).
 bool Exchange::wants_event_stream() const {
   if (head_ == nullptr || head_->method != "GET") return false;
-  const auto accept = head_->fields.find("Accept");
+  const auto accept = head_->fields.find(wire::FieldName::Accept);
   return accept && wire::equals_ignoring_case(*accept, "text/event-stream");
 }
 
@@ -72,7 +72,7 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
   const auto wait =
       sse.retry.count() + static_cast<std::int64_t>(random_fraction() * static_cast<double>(sse.retry_jitter.count()));
   const std::string body = "retry: " + std::to_string(wait) + "\n\n";
-  const std::string origin(head_->fields.find("Origin").value_or(""));
+  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
   const wire::Field extra[] = {{"Content-Type", "text/event-stream"},
                                {"Cache-Control", "no-store"},
                                {"Access-Control-Allow-Origin", origin},
@@ -109,7 +109,7 @@ void Exchange::answer_gone() {
 void Exchange::answer_engine_io_close() {
   const auto close = wire::engine_io_close(head_->query());
   response_begun_ = true;
-  const std::string origin(head_->fields.find("Origin").value_or(""));
+  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
   const wire::Field extra[] = {{"Content-Type", close.content_type},
                                {"Cache-Control", "no-store"},
                                {"Access-Control-Allow-Origin", origin},

@@ -16,6 +16,8 @@ using metrics::RejectReason;
 
 namespace {
 
+constexpr std::size_t kAddedToHead = 192;  // bytes, about: the X-Forwarded fields
+
 // transport=polling (Engine.IO), /xhr and /jsonp (SockJS), /meta/connect (CometD), Prefer: wait=N (RFC 7240 §4.3).
 bool has_long_poll_shape(const wire::RequestHead& head) {
   if (is_engine_io_poll(head)) return true;
@@ -23,7 +25,7 @@ bool has_long_poll_shape(const wire::RequestHead& head) {
   for (const std::string_view end : {"/xhr", "/xhr_streaming", "/jsonp", "/meta/connect"}) {
     if (path.ends_with(end)) return true;
   }
-  const auto prefer = head.fields.find("Prefer");
+  const auto prefer = head.fields.find(wire::FieldName::Prefer);
   return prefer && prefer->find("wait=") != std::string_view::npos;
 }
 
@@ -40,15 +42,10 @@ bool matches_origin(std::string_view pattern, std::string_view origin) {
              std::string_view::npos;
 }
 
-bool is_forwarding_field(std::string_view name) {
-  return wire::equals_ignoring_case(name, "X-Forwarded-For") || wire::equals_ignoring_case(name, "X-Forwarded-Proto") ||
-         wire::equals_ignoring_case(name, "X-Forwarded-Host") || wire::equals_ignoring_case(name, "Forwarded");
-}
-
 }  // namespace
 
 Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-                   std::unique_ptr<wire::RequestHead> head)
+                   Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
       listener_(listener),
@@ -68,6 +65,7 @@ void Exchange::start(std::size_t head_size) {
       head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
   chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
   if (!admit(head_size)) return;
+  request_text_.reserve(head_size + kAddedToHead);
   append_request_head(request_text_);
   pick();
 }
@@ -78,7 +76,7 @@ bool Exchange::admit(std::size_t head_size) {
   const auto& listener = worker_.snapshot().listeners[listener_];
   const auto client = client_address(*head_, peer_.ip(), listener.settings.trusted_proxies);
   secure_ = net::contains(listener.settings.trusted_proxies, peer_.ip()) &&
-            head_->fields.find("X-Forwarded-Proto").value_or("") == "https";
+            head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
 
   const auto ask = wire::upgrade_ask(*head_);
   if (ask == wire::UpgradeAsk::Malformed) {
@@ -125,7 +123,7 @@ bool Exchange::admit(std::size_t head_size) {
   record_->route = route->settings;
   if (worker_.shared().access_log != nullptr) {
     record_->access = std::make_unique<AccessDetails>();
-    record_->access->request_id = head_->fields.find("X-Request-Id").value_or("");
+    record_->access->request_id = head_->fields.find(wire::FieldName::XRequestId).value_or("");
   }
   if ((asks_websocket_ || shape_ == Protocol::Sse) && !origin_allowed()) {
     cells.reject(RejectReason::Origin);
@@ -155,7 +153,7 @@ bool Exchange::admit(std::size_t head_size) {
 bool Exchange::origin_allowed() const {
   const auto& allowed = record_->route->websocket.allowed_origins;
   if (allowed.empty()) return true;
-  const auto origin = head_->fields.find("Origin");
+  const auto origin = head_->fields.find(wire::FieldName::Origin);
   if (!origin) return true;  // not a browser's cross-origin request: those always carry one (RFC 6455 §10.2)
   return std::any_of(allowed.begin(), allowed.end(),
                      [&](const std::string& pattern) { return matches_origin(pattern, *origin); });
@@ -301,19 +299,16 @@ void Exchange::append_request_head(std::string& out) {
   wire::append_request_line(out, head_->method, head_->target);
   // HTTP/1.0 may come without a Host; what is sent is HTTP/1.1 and may not (RFC 9112 §3.2).
   wire::append_field(out, "Host", head_->authority.empty() ? pool_->settings->name : head_->authority);
-  const bool any_connection = head_->fields.find("Connection").has_value();
-  const bool plain_body = shape_ == Protocol::Sse || (is_engine_io_poll(*head_) && learns_engine_io(*pool_->settings));
-  for (std::size_t i = 0; i < head_->fields.size(); ++i) {
-    const wire::Field field = head_->fields[i];
-    if (wire::is_hop_by_hop(field.name) || is_forwarding_field(field.name)) continue;
-    if (wire::equals_ignoring_case(field.name, "Host") || wire::equals_ignoring_case(field.name, "Content-Length")) {
-      continue;
-    }
-    if (any_connection && wire::is_nominated(head_->fields, field.name)) continue;
-    if (plain_body && wire::equals_ignoring_case(field.name, "Accept-Encoding")) continue;
-    if (!head_->http11 && wire::equals_ignoring_case(field.name, "Expect")) continue;
-    wire::append_field(out, field.name, field.value);
+  using wire::FieldName;
+  wire::FieldNames without = {FieldName::Host,           FieldName::ContentLength,
+                              FieldName::XForwardedFor,  FieldName::XForwardedProto,
+                              FieldName::XForwardedHost, FieldName::Forwarded};
+  // What limpet has to read it asks to be sent as it is.
+  if (shape_ == Protocol::Sse || (is_engine_io_poll(*head_) && learns_engine_io(*pool_->settings))) {
+    without.add(FieldName::AcceptEncoding);
   }
+  if (!head_->http11) without.add(FieldName::Expect);
+  wire::append_forwarded_fields(out, head_->fields, without);
   append_forwarded(out);
   if (asks_websocket_) {
     out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -326,6 +321,7 @@ void Exchange::append_request_head(std::string& out) {
 }
 
 void Exchange::append_forwarded(std::string& out) {
+  using wire::FieldName;
   const auto& fields = head_->fields;
   const auto& trusted_proxies = worker_.snapshot().listeners[listener_].settings.trusted_proxies;
   const bool trusted = net::contains(trusted_proxies, peer_.ip());
@@ -335,17 +331,17 @@ void Exchange::append_forwarded(std::string& out) {
     for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
   }
   if (!peer.empty()) wire::append_field(out, "X-Forwarded-For", hops + peer);
-  const auto pass_or_set = [&](std::string_view name, std::string_view own) {
-    const auto given = trusted ? fields.find(name) : std::nullopt;
+  const auto pass_or_set = [&](FieldName known, std::string_view name, std::string_view own) {
+    const auto given = trusted ? fields.find(known) : std::nullopt;
     const auto value = given.value_or(own);
     if (!value.empty()) wire::append_field(out, name, value);
   };
-  pass_or_set("X-Forwarded-Proto", "http");
-  pass_or_set("X-Forwarded-Host", head_->authority);
-  if (!fields.find("Forwarded")) return;
+  pass_or_set(FieldName::XForwardedProto, "X-Forwarded-Proto", "http");
+  pass_or_set(FieldName::XForwardedHost, "X-Forwarded-Host", head_->authority);
+  if (!fields.has(FieldName::Forwarded)) return;
   std::string forwarded;
   for (std::size_t i = 0; trusted && i < fields.size(); ++i) {
-    if (wire::equals_ignoring_case(fields[i].name, "Forwarded")) forwarded += std::string(fields[i].value) + ", ";
+    if (fields.known(i) == FieldName::Forwarded) forwarded += std::string(fields[i].value) + ", ";
   }
   wire::append_field(out, "Forwarded", forwarded + wire::forwarded_element(peer, head_->authority, "http"));
 }

@@ -13,18 +13,6 @@ constexpr std::size_t kMostPipelined = 64 * 1024;            // bytes of later r
 constexpr Duration kAnswerStall = std::chrono::seconds(30);  // for the last answer to be taken
 constexpr Duration kLinger = std::chrono::seconds(2);        // for the peer's FIN after ours
 
-void append_filtered_fields(std::string& out, const ResponsePlan& plan) {
-  if (plan.fields == nullptr) return;
-  const bool any_connection = plan.fields->find("Connection").has_value();
-  for (std::size_t i = 0; i < plan.fields->size(); ++i) {
-    const wire::Field field = (*plan.fields)[i];
-    if (wire::is_hop_by_hop(field.name)) continue;
-    if (any_connection && wire::is_nominated(*plan.fields, field.name)) continue;
-    if (!plan.keeps_content_length && wire::equals_ignoring_case(field.name, "Content-Length")) continue;
-    wire::append_field(out, field.name, field.value);
-  }
-}
-
 }  // namespace
 
 HttpConnection::HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream,
@@ -123,7 +111,7 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   if (bytes.empty()) return 0;
   const auto& names = worker_.snapshot().settings.listeners[listener_];
   const auto& limits = worker_.snapshot().router.before_routing(names.name);
-  auto head = std::make_unique<wire::RequestHead>();
+  auto head = worker_.request_heads().lease();
   const wire::HeadResult result = wire::parse_request_head(bytes, {limits.max_head, 256}, *head);
   if (result.status == wire::Status::NeedMore) {
     if (state_ == State::Idle) {
@@ -255,16 +243,18 @@ void HttpConnection::client_gone() {
 void HttpConnection::send_informational(const wire::ResponseHead& head) {
   std::string& out = worker_.to_client().text();
   wire::append_status_line(out, head.status, head.reason);
-  ResponsePlan plan;
-  plan.fields = &head.fields;
-  append_filtered_fields(out, plan);
+  wire::append_forwarded_fields(out, head.fields, {wire::FieldName::ContentLength});
   wire::append_end(out);
 }
 
 void HttpConnection::send_head(const ResponsePlan& plan) {
   std::string& out = worker_.to_client().text();
   wire::append_status_line(out, plan.status, plan.reason.empty() ? wire::reason_phrase(plan.status) : plan.reason);
-  append_filtered_fields(out, plan);
+  if (plan.fields != nullptr) {
+    const auto without =
+        plan.keeps_content_length ? wire::FieldNames{} : wire::FieldNames{wire::FieldName::ContentLength};
+    wire::append_forwarded_fields(out, *plan.fields, without);
+  }
   for (const auto& field : plan.extra) wire::append_field(out, field.name, field.value);
   chunked_out_ = false;
   if (plan.status == 101) {

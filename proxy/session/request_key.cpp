@@ -13,7 +13,7 @@ namespace limpet::session {
 namespace {
 
 std::optional<std::string> bearer_token(const wire::RequestHead& head) {
-  if (const auto authorization = head.fields.find("Authorization")) {
+  if (const auto authorization = head.fields.find(wire::FieldName::Authorization)) {
     constexpr std::string_view kBearer = "Bearer ";
     if (authorization->size() > kBearer.size() &&
         wire::equals_ignoring_case(authorization->substr(0, kBearer.size()), kBearer)) {
@@ -44,7 +44,7 @@ std::optional<std::string> value_from(const KeySource& source, const wire::Reque
   case KeySource::Kind::Path:
     return wire::path_segment(head.path(), source.segment);
   case KeySource::Kind::Subprotocol:
-    if (const auto offered = head.fields.find("Sec-WebSocket-Protocol")) return first_offered(*offered);
+    if (const auto offered = head.fields.find(wire::FieldName::SecWebSocketProtocol)) return first_offered(*offered);
     return std::nullopt;
   case KeySource::Kind::Jwt:
     if (const auto token = bearer_token(head)) return wire::jwt_claim(*token, source.name);

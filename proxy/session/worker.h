@@ -23,7 +23,9 @@
 #include "proxy/session/outlet.h"
 #include "proxy/session/router.h"
 #include "proxy/session/session.h"
+#include "proxy/session/spares.h"
 #include "proxy/session/upstream_pool.h"
+#include "proxy/wire/http1.h"
 
 namespace limpet::session {
 
@@ -90,6 +92,8 @@ class Worker {
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
+  Spares<wire::RequestHead>& request_heads() { return request_heads_; }
+  Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
   char* scratch() { return scratch_.get() + kHeadroom; }
 
   // Collectors for the write of the present event; empty between events.
@@ -140,6 +144,8 @@ class Worker {
   TimerWheel wheel_;
   UpstreamPool upstreams_;
   const std::unique_ptr<char[]> scratch_;
+  Spares<wire::RequestHead> request_heads_;
+  Spares<wire::ResponseHead> response_heads_;
   Gather to_client_;
   Gather to_backend_;
   std::vector<std::string_view> pieces_;

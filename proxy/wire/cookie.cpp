@@ -23,7 +23,7 @@ std::optional<std::string_view> value_of(std::string_view pair, std::string_view
 
 std::optional<std::string> cookie_value(const Fields& request, std::string_view name) {
   for (std::size_t i = 0; i < request.size(); ++i) {
-    if (!equals_ignoring_case(request[i].name, "Cookie")) continue;
+    if (request.known(i) != FieldName::Cookie) continue;
     for (auto rest = request[i].value; !rest.empty();) {
       const auto end = std::min(rest.find(';'), rest.size());
       if (const auto value = value_of(rest.substr(0, end), name)) return std::string(*value);
@@ -36,7 +36,7 @@ std::optional<std::string> cookie_value(const Fields& request, std::string_view 
 std::optional<std::string> set_cookie_value(const Fields& response, std::string_view name) {
   std::optional<std::string> last;  // a later one replaces an earlier one (§5.3)
   for (std::size_t i = 0; i < response.size(); ++i) {
-    if (!equals_ignoring_case(response[i].name, "Set-Cookie")) continue;
+    if (response.known(i) != FieldName::SetCookie) continue;
     const auto text = response[i].value;
     if (const auto value = value_of(text.substr(0, text.find(';')), name)) last = *value;
   }

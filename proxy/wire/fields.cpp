@@ -1,48 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fields: all names and values of a message in one string, found by comparing, since a message has a dozen of them.
-// Names are case-insensitive in ASCII only (RFC 9110 §5.1); no locale is asked.
+#include "proxy/wire/fields.h"
+
 #include "proxy/wire/grammar.h"
-#include "proxy/wire/http1.h"
 
 namespace limpet::wire {
 
 namespace {
 
-constexpr char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-// Where the first element of a list ends; a comma within a quoted string ends none (RFC 9110 §5.6.4).
-std::size_t element_size(std::string_view list) {
-  bool is_quoted = false;
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    if (list[i] == '"') is_quoted = !is_quoted;
-    if (list[i] == '\\' && is_quoted)
-      ++i;
-    else if (list[i] == ',' && !is_quoted)
-      return i;
-  }
-  return list.size();
-}
+constexpr std::string_view kColon = ": ";
+constexpr std::string_view kEnd = "\r\n";
 
 }  // namespace
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
-  }
-  return true;
-}
-
-bool list_has_token(std::string_view value, std::string_view token) {
-  while (!value.empty()) {
-    const auto size = element_size(value);
-    if (equals_ignoring_case(trimmed(value.substr(0, size)), token)) return true;
-    value.remove_prefix(size < value.size() ? size + 1 : size);
-  }
-  return false;
-}
 
 void Fields::reserve(std::size_t bytes, std::size_t fields) {
   text_.reserve(bytes);
@@ -50,41 +18,68 @@ void Fields::reserve(std::size_t bytes, std::size_t fields) {
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
-  const auto at = static_cast<std::uint32_t>(text_.size());
-  const auto name_size = static_cast<std::uint32_t>(name.size());
-  text_.append(name).append(value);
-  slots_.push_back({at, name_size, at + name_size, static_cast<std::uint32_t>(value.size())});
+  const FieldName known = field_name(name);
+  slots_.push_back({static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()),
+                    static_cast<std::uint32_t>(value.size()), known});
+  text_.append(name).append(kColon).append(value).append(kEnd);
+  present_.add(known);
 }
 
 void Fields::clear() {
   text_.clear();
   slots_.clear();
+  present_ = {};
 }
 
 Field Fields::operator[](std::size_t i) const {
   const Slot& slot = slots_[i];
-  const std::string_view text = text_;
-  return {text.substr(slot.name_at, slot.name_size), text.substr(slot.value_at, slot.value_size)};
+  const char* const at = text_.data() + slot.at;
+  return {{at, slot.name_size}, {at + slot.name_size + kColon.size(), slot.value_size}};
+}
+
+std::string_view Fields::line(std::size_t i) const {
+  const Slot& slot = slots_[i];
+  return {text_.data() + slot.at, slot.name_size + kColon.size() + slot.value_size + kEnd.size()};
+}
+
+std::optional<std::string_view> Fields::find(FieldName name) const {
+  if (!has(name)) return std::nullopt;
+  for (std::size_t i = 0; i < size(); ++i) {
+    if (slots_[i].known == name) return (*this)[i].value;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string_view> Fields::find(std::string_view name) const {
+  const FieldName known = field_name(name);
+  if (known != FieldName::Other) return find(known);
   for (std::size_t i = 0; i < size(); ++i) {
+    if (slots_[i].known != FieldName::Other) continue;
     const Field field = (*this)[i];
     if (equals_ignoring_case(field.name, name)) return field.value;
   }
   return std::nullopt;
 }
 
-std::size_t Fields::count(std::string_view name) const {
+std::size_t Fields::count(FieldName name) const {
+  if (!has(name)) return 0;
   std::size_t found = 0;
-  for (std::size_t i = 0; i < size(); ++i) found += equals_ignoring_case((*this)[i].name, name);
+  for (const Slot& slot : slots_) found += slot.known == name ? 1 : 0;
   return found;
 }
 
-bool Fields::has_token(std::string_view name, std::string_view token) const {
+std::size_t Fields::count(std::string_view name) const {
+  const FieldName known = field_name(name);
+  if (known != FieldName::Other) return count(known);
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < size(); ++i) found += equals_ignoring_case((*this)[i].name, name) ? 1 : 0;
+  return found;
+}
+
+bool Fields::has_token(FieldName name, std::string_view token) const {
+  if (!has(name)) return false;
   for (std::size_t i = 0; i < size(); ++i) {
-    const Field field = (*this)[i];
-    if (equals_ignoring_case(field.name, name) && list_has_token(field.value, token)) return true;
+    if (slots_[i].known == name && list_has_token((*this)[i].value, token)) return true;
   }
   return false;
 }

@@ -51,7 +51,7 @@ std::vector<std::string> forwarded_for_hops(const Fields& fields) {
   std::vector<std::string> hops;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     const Field field = fields[i];
-    if (!equals_ignoring_case(field.name, "X-Forwarded-For")) continue;
+    if (fields.known(i) != FieldName::XForwardedFor) continue;
     std::string_view rest = field.value;
     while (!rest.empty()) {
       const std::size_t comma = std::min(rest.find(','), rest.size());

@@ -24,4 +24,16 @@ constexpr std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    if (lower(a[i]) != lower(b[i])) return false;
+  }
+  return true;
+}
+
+// True if the comma-separated list `value` (RFC 9110 §5.6.1) has `token`, ignoring case.
+bool list_has_token(std::string_view value, std::string_view token);
+
 }  // namespace limpet::wire

@@ -15,44 +15,12 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/wire/fields.h"
+#include "proxy/wire/grammar.h"
+
 namespace limpet::wire {
 
 enum class Status : std::uint8_t { NeedMore, Done, Bad };
-
-struct Field {
-  std::string_view name;
-  std::string_view value;
-};
-
-bool equals_ignoring_case(std::string_view a, std::string_view b);
-
-// True if the comma-separated list `value` (RFC 9110 §5.6.1) has `token`, ignoring case.
-bool list_has_token(std::string_view value, std::string_view token);
-
-// The fields of a message, owned: views that it hands out live as long as it does and is not changed.
-class Fields {
- public:
-  void add(std::string_view name, std::string_view value);
-  void clear();
-  // Makes room for so many bytes of names and values, and so many fields.
-  void reserve(std::size_t bytes, std::size_t fields);
-  std::size_t size() const { return slots_.size(); }
-  bool empty() const { return slots_.empty(); }
-  Field operator[](std::size_t i) const;
-
-  // The first field of that name.
-  std::optional<std::string_view> find(std::string_view name) const;
-  std::size_t count(std::string_view name) const;
-  // True if any field of that name, as a comma-separated list, has `token`.
-  bool has_token(std::string_view name, std::string_view token) const;
-
- private:
-  struct Slot {
-    std::uint32_t name_at, name_size, value_at, value_size;
-  };
-  std::string text_;
-  std::vector<Slot> slots_;
-};
 
 // How the end of a body is found (RFC 9112 §6.3).
 enum class Framing : std::uint8_t { None, Length, Chunked, UntilClose };
@@ -68,6 +36,9 @@ struct RequestHead {
   std::uint64_t length = 0;  // of the body, where framing is Length
   Fields fields;             // all, hop-by-hop ones included
 
+  std::size_t capacity() const {  // bytes held
+    return fields.capacity() + method.capacity() + target.capacity() + authority.capacity();
+  }
   bool is_safe() const { return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE"; }
   // Without the query, as sent.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
@@ -86,6 +57,8 @@ struct ResponseHead {
   Framing framing = Framing::None;
   std::uint64_t length = 0;
   Fields fields;
+
+  std::size_t capacity() const { return fields.capacity() + reason.capacity(); }  // bytes held
 };
 
 struct HeadLimits {

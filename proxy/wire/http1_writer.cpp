@@ -3,35 +3,67 @@
 // is checked or escaped here.
 #include "proxy/wire/http1_writer.h"
 
-#include <algorithm>
 #include <charconv>
-#include <initializer_list>
 
 namespace limpet::wire {
 
 namespace {
 
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::any_of(names.begin(), names.end(), [&](auto other) { return equals_ignoring_case(name, other); });
-}
+constexpr FieldNames kHopByHop = {FieldName::Connection,   FieldName::ProxyConnection,  FieldName::KeepAlive,
+                                  FieldName::Te,           FieldName::TransferEncoding, FieldName::Upgrade,
+                                  FieldName::Http2Settings};
 
 // What a proxy or its configuration relies on; neither a Connection field nor a trailer may touch it.
-bool is_vouched_for(std::string_view name) {
-  return is_one_of(name, {"Host", "Content-Length", "Content-Type", "Authorization", "Cookie", "Set-Cookie",
-                          "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host"});
+constexpr FieldNames kVouchedFor = {FieldName::Host,          FieldName::ContentLength, FieldName::ContentType,
+                                    FieldName::Authorization, FieldName::Cookie,        FieldName::SetCookie,
+                                    FieldName::Forwarded,     FieldName::XForwardedFor, FieldName::XForwardedProto,
+                                    FieldName::XForwardedHost};
+
+constexpr FieldNames kNoTrailers =
+    kHopByHop | kVouchedFor |
+    FieldNames{FieldName::Trailer, FieldName::ContentEncoding, FieldName::ContentRange, FieldName::ProxyAuthorization};
+
+// Names in a Connection field that are not forwarded anyway, which is all that there is as a rule.
+bool nominates_nothing_more(const Fields& fields) {
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (fields.known(i) != FieldName::Connection) continue;
+    const auto value = fields[i].value;
+    if (!equals_ignoring_case(value, "keep-alive") && !equals_ignoring_case(value, "close") &&
+        !equals_ignoring_case(value, "upgrade")) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
 
 bool is_hop_by_hop(std::string_view name) {
-  return is_one_of(
-      name, {"Connection", "Proxy-Connection", "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade", "HTTP2-Settings"});
+  return kHopByHop.has(field_name(name));
 }
 
 bool is_nominated(const Fields& fields, std::string_view name) {
   constexpr std::string_view kWebSocket = "Sec-WebSocket-";
-  if (is_vouched_for(name) || equals_ignoring_case(name.substr(0, kWebSocket.size()), kWebSocket)) return false;
-  return fields.has_token("Connection", name);
+  if (kVouchedFor.has(field_name(name)) || equals_ignoring_case(name.substr(0, kWebSocket.size()), kWebSocket)) {
+    return false;
+  }
+  return fields.has_token(FieldName::Connection, name);
+}
+
+void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without) {
+  without = without | kHopByHop;
+  const bool any_nominated = !nominates_nothing_more(fields);
+  std::string_view run;  // lines that follow each other, copied in one go
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (without.has(fields.known(i)) || (any_nominated && is_nominated(fields, fields[i].name))) {
+      out.append(run);
+      run = {};
+      continue;
+    }
+    const auto line = fields.line(i);
+    run = {run.empty() ? line.data() : run.data(), run.size() + line.size()};
+  }
+  out.append(run);
 }
 
 void append_request_line(std::string& out, std::string_view method, std::string_view target) {
@@ -164,10 +196,7 @@ std::size_t write_chunk_head(char* to, std::size_t size) {
 void append_last_chunk(std::string& out, const Fields& trailers) {
   out += "0\r\n";
   for (std::size_t i = 0; i < trailers.size(); ++i) {
-    const auto [name, value] = trailers[i];
-    const bool is_misplaced = is_hop_by_hop(name) || is_vouched_for(name) ||
-                              is_one_of(name, {"Trailer", "Content-Encoding", "Content-Range", "Proxy-Authorization"});
-    if (!is_misplaced) append_field(out, name, value);
+    if (!kNoTrailers.has(trailers.known(i))) out.append(trailers.line(i));
   }
   append_end(out);
 }

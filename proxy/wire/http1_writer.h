@@ -21,6 +21,9 @@ bool is_hop_by_hop(std::string_view name);
 // X-Forwarded-Host, Forwarded, Sec-WebSocket-*.
 bool is_nominated(const Fields& fields, std::string_view name);
 
+// Appends the fields that a proxy passes on: not the hop-by-hop and the nominated ones, and not those in `without`.
+void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without);
+
 void append_request_line(std::string& out, std::string_view method, std::string_view target);  // always HTTP/1.1
 void append_status_line(std::string& out, unsigned status, std::string_view reason);           // always HTTP/1.1
 void append_field(std::string& out, std::string_view name, std::string_view value);

@@ -16,13 +16,13 @@ constexpr std::size_t kKeySize = 24;
 constexpr std::size_t kNonceSize = 16;
 
 // The field's value where there is exactly one such field.
-std::optional<std::string_view> only(const Fields& fields, std::string_view name) {
+std::optional<std::string_view> only(const Fields& fields, FieldName name) {
   return fields.count(name) == 1 ? fields.find(name) : std::nullopt;
 }
 
 bool upgrades_to_websocket(const Fields& fields) {
-  const auto upgrade = only(fields, "Upgrade");
-  return upgrade && equals_ignoring_case(*upgrade, "websocket") && fields.has_token("Connection", "upgrade");
+  const auto upgrade = only(fields, FieldName::Upgrade);
+  return upgrade && equals_ignoring_case(*upgrade, "websocket") && fields.has_token(FieldName::Connection, "upgrade");
 }
 
 bool is_valid_key(std::string_view key) {
@@ -37,10 +37,10 @@ UpgradeAsk upgrade_ask(const RequestHead& head) {
   if (head.method != "GET" || !head.http11 || !upgrades_to_websocket(head.fields)) return UpgradeAsk::None;
 
   const bool has_body = head.framing != Framing::None && !(head.framing == Framing::Length && head.length == 0);
-  if (has_body || head.fields.count("Sec-WebSocket-Version") > 1) return UpgradeAsk::Malformed;
-  if (head.fields.find("Sec-WebSocket-Version") != "13") return UpgradeAsk::BadVersion;
+  if (has_body || head.fields.count(FieldName::SecWebSocketVersion) > 1) return UpgradeAsk::Malformed;
+  if (head.fields.find(FieldName::SecWebSocketVersion) != "13") return UpgradeAsk::BadVersion;
 
-  const auto key = only(head.fields, "Sec-WebSocket-Key");
+  const auto key = only(head.fields, FieldName::SecWebSocketKey);
   return key && is_valid_key(*key) ? UpgradeAsk::WebSocket : UpgradeAsk::Malformed;
 }
 
@@ -52,7 +52,7 @@ std::string accept_key(std::string_view key) {
 
 bool opens_websocket(const ResponseHead& answer, std::string_view key) {
   if (answer.status != 101 || !upgrades_to_websocket(answer.fields)) return false;
-  return only(answer.fields, "Sec-WebSocket-Accept") == accept_key(key);
+  return only(answer.fields, FieldName::SecWebSocketAccept) == accept_key(key);
 }
 
 }  // namespace limpet::wire

@@ -495,31 +495,6 @@ BOOST_AUTO_TEST_CASE(a_response_keeps_the_connection_as_version_and_framing_allo
   BOOST_TEST(!response("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n").keep_alive);
 }
 
-BOOST_AUTO_TEST_CASE(lists_are_searched_for_tokens_without_regard_to_case) {
-  BOOST_TEST(list_has_token("keep-alive, Upgrade", "upgrade"));
-  BOOST_TEST(list_has_token("UPGRADE", "upgrade"));
-  BOOST_TEST(list_has_token(",, a\t,", "A"));
-  BOOST_TEST(list_has_token("x=\"a\\\",b\", upgrade", "upgrade"));
-  BOOST_TEST(!list_has_token("x=\"a, upgrade , b\"", "upgrade"));
-  BOOST_TEST(!list_has_token("upgraded", "upgrade"));
-  BOOST_TEST(!list_has_token("up grade", "upgrade"));
-  BOOST_TEST(!list_has_token("", "upgrade"));
-}
-
-BOOST_AUTO_TEST_CASE(fields_are_found_in_any_case_and_over_several_lines) {
-  Fields fields;
-  fields.add("Connection", "a");
-  fields.add("CONNECTION", "b, C");
-  BOOST_TEST(fields.find("connection").value_or("none") == "a");
-  BOOST_TEST(!fields.find("connectio"));
-  BOOST_TEST(fields.count("connection") == 2U);
-  BOOST_TEST(fields.has_token("connection", "c"));
-  BOOST_TEST(!fields.has_token("connection", "d"));
-  fields.clear();
-  BOOST_TEST(fields.empty());
-  BOOST_TEST(!fields.find("connection"));
-}
-
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::wire

@@ -111,6 +111,28 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read_back) {
   BOOST_TEST(head_size + consumed == out.size());
 }
 
+BOOST_AUTO_TEST_CASE(what_is_forwarded_keeps_its_order_and_leaves_out_what_concerns_one_connection) {
+  Fields fields;
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"Host", "a"}, {"Accept", "x"}, {"X-One", "1"}, {"Keep-Alive", "5"}, {"x-two", "2"}, {"te", "trailers"}}) {
+    fields.add(name, value);
+  }
+  std::string out = "before ";
+  append_forwarded_fields(out, fields, {FieldName::Host});
+  BOOST_TEST(out == "before Accept: x\r\nX-One: 1\r\nx-two: 2\r\n");
+
+  fields.add("Connection", "keep-alive, X-One");
+  fields.add("connection", "cookie");
+  fields.add("Cookie", "k=v");
+  out.clear();
+  append_forwarded_fields(out, fields, {});
+  BOOST_TEST(out == "Host: a\r\nAccept: x\r\nx-two: 2\r\nCookie: k=v\r\n");
+
+  out.clear();
+  append_forwarded_fields(out, Fields(), {});
+  BOOST_TEST(out.empty());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::wire

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fields: the header or trailer fields of a message, all of them in one string, each as the line that it is sent as.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/wire/field_name.h"
+
+namespace limpet::wire {
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+};
+
+// Owns its bytes: views that it hands out live as long as it does and is not changed.
+class Fields {
+ public:
+  void add(std::string_view name, std::string_view value);
+  void clear();
+  // Makes room for so many bytes of lines, and so many fields.
+  void reserve(std::size_t bytes, std::size_t fields);
+  std::size_t capacity() const { return text_.capacity() + slots_.capacity() * sizeof(Slot); }  // bytes held
+  std::size_t size() const { return slots_.size(); }
+  bool empty() const { return slots_.empty(); }
+
+  Field operator[](std::size_t i) const;
+  FieldName known(std::size_t i) const { return slots_[i].known; }
+  // "Name: value\r\n". The lines of fields that follow each other follow each other in memory, too.
+  std::string_view line(std::size_t i) const;
+
+  bool has(FieldName name) const { return present_.has(name); }
+  // The first field of that name, which is not Other.
+  std::optional<std::string_view> find(FieldName name) const;
+  std::optional<std::string_view> find(std::string_view name) const;
+  std::size_t count(FieldName name) const;
+  std::size_t count(std::string_view name) const;
+  // True if any field of that name, as a comma-separated list, has `token`.
+  bool has_token(FieldName name, std::string_view token) const;
+
+ private:
+  struct Slot {
+    std::uint32_t at, name_size, value_size;
+    FieldName known;
+  };
+  std::string text_;
+  std::vector<Slot> slots_;
+  FieldNames present_;
+};
+
+}  // namespace limpet::wire

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proxy/wire/grammar.h"
+
+namespace limpet::wire {
+
+namespace {
+
+// Where the first element of a list ends; a comma within a quoted string ends none (RFC 9110 §5.6.4).
+std::size_t element_size(std::string_view list) {
+  bool is_quoted = false;
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (list[i] == '"') is_quoted = !is_quoted;
+    if (list[i] == '\\' && is_quoted)
+      ++i;
+    else if (list[i] == ',' && !is_quoted)
+      return i;
+  }
+  return list.size();
+}
+
+}  // namespace
+
+bool list_has_token(std::string_view value, std::string_view token) {
+  while (!value.empty()) {
+    const auto size = element_size(value);
+    if (equals_ignoring_case(trimmed(value.substr(0, size)), token)) return true;
+    value.remove_prefix(size < value.size() ? size + 1 : size);
+  }
+  return false;
+}
+
+}  // namespace limpet::wire
