@@ -12,7 +12,6 @@ using net::IoStatus;
 namespace {
 
 constexpr int kMostPieces = 512;  // below IOV_MAX
-constexpr std::size_t kCopied = 4096;
 
 }  // namespace
 
@@ -95,17 +94,12 @@ bool Outlet::stalled(const net::Stream& stream, Time now, Duration limit) {
 }
 
 IoStatus Gather::send(Worker& worker, net::Stream& stream, Outlet& outlet) {
-  close_text();
-  if (pieces_.size() > 1 && size_ <= kCopied) {
-    // Copying a little is cheaper than a vector of pieces for the kernel to walk.
-    joined_.clear();
-    for (const Piece& piece : pieces_) {
-      joined_.append(piece.data != nullptr ? piece.data : text_.data() + piece.at, piece.size);
-    }
-    const IoStatus status = outlet.send(worker, stream, joined_);
+  if (pieces_.empty()) {
+    const IoStatus status = outlet.send(worker, stream, text_);
     clear();
     return status;
   }
+  close_text();
   io_.clear();
   for (const Piece& piece : pieces_) {
     const char* data = piece.data != nullptr ? piece.data : text_.data() + piece.at;
@@ -128,7 +122,6 @@ void Gather::clear() {
   pieces_.clear();
   text_.clear();
   text_done_ = 0;
-  size_ = 0;
 }
 
 }  // namespace limpet::session

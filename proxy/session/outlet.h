@@ -53,10 +53,12 @@ class Gather {
   std::string& text() { return text_; }
   // `bytes` must stay valid until send().
   void add(std::string_view bytes) {
-    if (bytes.empty()) return;
+    if (bytes.size() <= kCopied) {
+      text_.append(bytes);  // cheaper than one more piece for the kernel to walk
+      return;
+    }
     close_text();
     pieces_.push_back({bytes.data(), 0, bytes.size()});
-    size_ += bytes.size();
   }
   bool empty() const { return text_.empty() && pieces_.empty(); }
   net::IoStatus send(Worker& worker, net::Stream& stream, Outlet& outlet);
@@ -64,6 +66,8 @@ class Gather {
   void clear();
 
  private:
+  static constexpr std::size_t kCopied = 2048;
+
   struct Piece {
     const char* data;  // null: `at` in text_
     std::size_t at;
@@ -72,7 +76,6 @@ class Gather {
   void close_text() {
     if (text_.size() == text_done_) return;
     pieces_.push_back({nullptr, text_done_, text_.size() - text_done_});
-    size_ += text_.size() - text_done_;
     text_done_ = text_.size();
   }
 
@@ -80,8 +83,6 @@ class Gather {
   std::size_t text_done_ = 0;
   std::vector<Piece> pieces_;
   std::vector<iovec> io_;
-  std::string joined_;
-  std::size_t size_ = 0;  // of all pieces
 };
 
 }  // namespace limpet::session

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
+#include <charconv>
 #include <limits>
 
 #include "proxy/wire/head_guards.h"
@@ -173,7 +174,8 @@ HeadResult parse_response_head(std::string_view input, const HeadLimits& limits,
 
 // A Beast parser that has read a made-up head and stands before the first chunk. Content goes through it as it comes. A
 // size line (with the CRLF that ends the chunk before it) and the trailers go through `carry_`, which is bounded, since
-// Beast wants them in one piece; most size lines fit a std::string without allocation.
+// Beast wants them in one piece; most size lines fit a std::string without allocation. A plain chunk that is there as a
+// whole, as events and messages mostly are, is taken without Beast, which is the same before and after it.
 struct BodyDecoder::Chunked final : QuietParser<true> {
   Chunked();
 
@@ -188,6 +190,7 @@ struct BodyDecoder::Chunked final : QuietParser<true> {
 
   enum class At : std::uint8_t { SizeLine, Content, ContentEnd, Trailers };
 
+  bool take_whole_chunk(std::string_view& input);
   Status take_content(std::string_view& input);
   Status take_line(std::string_view& input, std::size_t max_size);
   Status line_taken();
@@ -234,6 +237,7 @@ Status BodyDecoder::Chunked::decode(std::string_view input, std::size_t& consume
       status = take_line(input, 2);
       break;
     case At::SizeLine:
+      if (line_at_ == carry_.size() && take_whole_chunk(input)) break;
       status = take_line(input, kMaxSizeLine);
       break;
     case At::Trailers:
@@ -244,6 +248,20 @@ Status BodyDecoder::Chunked::decode(std::string_view input, std::size_t& consume
   pieces_ = nullptr;
   consumed = size - input.size();
   return status;
+}
+
+// At the beginning of a size line. False where it is not just a size that is not 0, its content and both line ends.
+bool BodyDecoder::Chunked::take_whole_chunk(std::string_view& input) {
+  constexpr std::size_t kMostDigits = 8;
+  std::size_t size = 0;
+  const auto [end, error] = std::from_chars(input.data(), input.data() + std::min(input.size(), kMostDigits), size, 16);
+  if (error != std::errc() || size == 0) return false;
+  const auto content_at = static_cast<std::size_t>(end - input.data()) + 2;
+  if (input.size() < content_at + size + 2) return false;
+  if (input.substr(content_at - 2, 2) != "\r\n" || input.substr(content_at + size, 2) != "\r\n") return false;
+  pieces_->push_back(input.substr(content_at, size));
+  input.remove_prefix(content_at + size + 2);
+  return true;
 }
 
 Status BodyDecoder::Chunked::take_content(std::string_view& input) {

@@ -186,24 +186,33 @@ BOOST_AUTO_TEST_CASE(gathered_texts_and_views_go_out_in_order_in_one_write) {
   gather.add("parts ");
   gather.text() += std::string(1000, 't');  // the text moves in memory
   gather.add("!");
+  const std::string large(5000, 'L');  // not copied
+  gather.add(large);
+  gather.text() += std::string(3000, 'u');
+  gather.add("?");
+  gather.add(large);
+  gather.text() += "end";
   BOOST_TEST(!gather.empty());
   BOOST_TEST((gather.send(worker, *stream, outlet) == IoStatus::Ok));
-  BOOST_TEST(peer.written == "head more body parts " + std::string(1000, 't') + "!");
+  BOOST_TEST(peer.written == "head more body parts " + std::string(1000, 't') + "!" + large + std::string(3000, 'u') +
+                                 "?" + large + "end");
   BOOST_TEST(gather.empty());
   gather.add("again");
   gather.send(worker, *stream, outlet);
-  BOOST_TEST(peer.written.ends_with("!again"));
+  BOOST_TEST(peer.written.ends_with("endagain"));
 }
 
 BOOST_AUTO_TEST_CASE(gathered_pieces_may_be_held_for_later) {
   Gather gather;
   gather.text() += "head ";
   gather.add("body");
+  const std::string large(5000, 'L');
+  gather.add(large);
   gather.hold(worker, outlet);
   BOOST_TEST(gather.empty());
   BOOST_TEST(peer.written == "");
   outlet.flush(worker, *stream);
-  BOOST_TEST(peer.written == "head body");
+  BOOST_TEST(peer.written == "head body" + large);
 }
 
 BOOST_AUTO_TEST_CASE(sending_nothing_writes_nothing) {
