@@ -170,6 +170,27 @@ test('while the process leaves, kept connections are answered with Connection: c
   backend.stop();
 });
 
+test('while the process leaves, neither ready nor drain changes what goes on', async () => {
+  const backends = await Promise.all(['a', 'b'].map(startBackend));
+  const limpet = await startLimpet(backends, { proxy: 'drain_over = "1s"' });
+  const sockets = [];
+  for (let i = 0; i < 4; ++i) {
+    const socket = new WebSocket(`${limpet.ws}/`);
+    sockets.push(new Promise((resolve) => socket.once('close', resolve)));
+    await new Promise((resolve) => socket.once('open', resolve));
+  }
+  limpet.child.kill('SIGTERM');
+  await until('not ready', async () => (await limpet.api('/readyz')).status === 503);
+  for (const order of ['ready', 'drain']) {
+    const refused = await limpet.post(`/v1/pools/main/backends/a/${order}`);
+    assert.equal(refused.status, 409, order);
+    assert.match((await refused.json()).error, /leaving/);
+  }
+  assert.deepEqual([...new Set(await Promise.all(sockets))], [1012]);
+  assert.equal(await limpet.exited, 0);
+  backends.forEach((backend) => backend.stop());
+});
+
 test('SIGTERM during a soft drain still says goodbye', async () => {
   const backends = await Promise.all(['a', 'b'].map(startBackend));
   const limpet = await startLimpet(backends, { proxy: 'drain_over = "300ms"\ndrain_deadline = "5s"' });
