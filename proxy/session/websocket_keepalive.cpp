@@ -11,6 +11,7 @@ namespace limpet::session {
 
 namespace {
 
+constexpr std::uint32_t kBehindMuch = 16 * 1024;                 // bytes; less is on its way for a moment only
 constexpr Duration kPingRetry = std::chrono::milliseconds(500);  // where a Ping was due but could not stand there
 
 }  // namespace
@@ -99,6 +100,10 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
   }
   if ((side.ping_out || side.watched) && side.last_heard < side.ping_sent) {
     if (now < side.ping_sent + interval) return true;
+    if (ping_is_on_its_way(side)) {
+      side.ping_sent = now;
+      return true;
+    }
     if (is_client(side)) {
       say_going_away();
       finish(CloseReason::IdleTimeout);
@@ -114,6 +119,7 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
     // The other peer's Ping asks what ours would: silence for one more interval is death, too.
     side.watched = true;
     side.ping_sent = now;
+    note_ahead(side);
     return true;
   }
   side.watched = false;
@@ -130,8 +136,31 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
   wire::append_ping(frame, {payload, sizeof payload}, is_client(side) ? nullptr : mask);
   side.ping_out = true;
   side.ping_sent = now;
+  note_ahead(side);
   send(side, frame);
   return phase_ == Phase::Open;
+}
+
+// How far the peer's side has acknowledged what was relayed to it.
+std::uint32_t WebSocketSession::acknowledged(const Side& side) const {
+  const auto relayed = record_->bytes(is_client(side) ? Direction::ToClient : Direction::ToBackend);
+  return static_cast<std::uint32_t>(relayed) - static_cast<std::uint32_t>(side.outlet.pending()) -
+         side.stream->unacknowledged();
+}
+
+void WebSocketSession::note_ahead(Side& side) {
+  side.ahead = side.stream->unacknowledged();
+  side.acknowledged = acknowledged(side);
+}
+
+// A slow peer gets to our Ping late: while it still takes what stands before it, it is alive.
+bool WebSocketSession::ping_is_on_its_way(Side& side) {
+  if (side.ahead < kBehindMuch) return false;
+  const std::uint32_t position = acknowledged(side);
+  const std::uint32_t moved = position - side.acknowledged;
+  side.acknowledged = position;
+  side.ahead -= std::min(moved, side.ahead);
+  return moved > 0;
 }
 
 }  // namespace limpet::session

@@ -55,6 +55,8 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
     Time last_heard{};
     Time ping_sent{};
     std::uint32_t ping_payload = 0;
+    std::uint32_t ahead = 0;           // bytes before our Ping that the peer had not acknowledged when last looked at
+    std::uint32_t acknowledged = 0;    // position, modulo 2^32, that it had acknowledged then
     bool ping_out : 1 = false;         // our Ping to it is unanswered
     bool watched : 1 = false;          // no Ping of ours is out, yet it is silent from ping_sent on
     bool owes_pong : 1 = false;        // the other peer's Ping to it is unanswered
@@ -101,6 +103,9 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
   void on_timer() override;
   void phase_timeout(Time now);
   bool keep_alive(Side& side, Time now);
+  void note_ahead(Side& side);
+  bool ping_is_on_its_way(Side& side);
+  std::uint32_t acknowledged(const Side& side) const;
   Time next_due() const;
   void arm();
 

@@ -301,6 +301,42 @@ BOOST_AUTO_TEST_CASE(a_backend_that_stalls_after_the_farewells_close_adds_no_sec
   ended_as(CloseReason::Drained);
 }
 
+BOOST_AUTO_TEST_CASE(a_ping_behind_much_is_waited_for_while_the_client_takes_something) {
+  open();
+  client.script.unacknowledged = 100'000;
+  pass_over(seconds(30));
+  pinged(client);
+  const auto backend_says = [&] {
+    const std::size_t before = client.script.written.size();
+    backend.sends("y");
+    client.receives("y");
+    client.script.unacknowledged += static_cast<std::uint32_t>(client.script.written.size() - before);
+  };
+  for (int i = 0; i < 4; ++i) {  // 20,000 bytes an interval
+    client.script.unacknowledged -= 20'000;
+    backend_says();
+    pass(seconds(29));
+    BOOST_TEST_REQUIRE(!over());
+  }
+  // Now it takes nothing: that more is put behind the Ping is no sign of life.
+  backend_says();
+  pass_over(seconds(5));
+  ended_as(CloseReason::IdleTimeout);
+}
+
+BOOST_AUTO_TEST_CASE(a_ping_behind_little_is_not_waited_for_beyond_the_interval) {
+  open();
+  client.script.unacknowledged = 1000;
+  pass_over(seconds(30));
+  pinged(client);
+  pinged(backend);
+  client.script.unacknowledged = 0;
+  backend.sends("y");
+  pass_over(seconds(30));
+  backend.receives_close(1001);
+  ended_as(CloseReason::IdleTimeout);
+}
+
 BOOST_AUTO_TEST_CASE(a_client_whose_side_acknowledges_something_is_not_stalled) {
   route.websocket.ping_interval = milliseconds(0);
   open();
