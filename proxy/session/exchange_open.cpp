@@ -217,7 +217,9 @@ void Exchange::connect() {
   auto connecting = net::TcpStream::connect(worker_.loop(), to.address);
   if (!connecting) {
     if (connecting.error().fault == Fault::Local) {
-      log::warn("cannot connect", {{"backend", to.name}, {"why", connecting.error().what}});
+      if (worker_.may_warn()) {
+        log::warn("cannot connect", {{"backend", to.name}, {"why", connecting.error().what}});
+      }
       return answer_unavailable(503, CloseReason::ConnectFailed);
     }
     return connect_failed(false);

@@ -11,6 +11,7 @@ namespace limpet::session {
 namespace {
 
 constexpr Duration kTickPeriod = std::chrono::milliseconds(20);
+constexpr Duration kWarnPeriod = std::chrono::seconds(1);
 constexpr std::uint64_t kTicksPerRetry = 5;  // paused accepting is looked at again each 100 ms
 
 std::string_view pause_text(metrics::PauseReason reason) {
@@ -119,6 +120,12 @@ void Worker::resume_if_possible() {
   accepting_paused_ = false;
   for (auto& acceptor : acceptors_) acceptor->resume();
   log::info("accepting resumes", {{"worker", index_}});
+}
+
+bool Worker::may_warn() {
+  if (now() < warned_at_ + kWarnPeriod) return false;
+  warned_at_ = now();
+  return true;
 }
 
 void Worker::connection_closed() {

@@ -119,6 +119,9 @@ class Worker {
   void retire(std::unique_ptr<Owned> object) { graveyard_.push_back(std::move(object)); }
   void retire(std::unique_ptr<net::Stream> stream);
 
+  // True once a second at most: for what every request may come upon, such as a want of descriptors.
+  bool may_warn();
+
   void count_buffered(std::int64_t bytes);
   void connection_closed();
 
@@ -158,6 +161,7 @@ class Worker {
   std::vector<std::uint32_t> free_seats_;
   std::uint32_t generations_ = 0;
   Time paused_since_{};
+  Time warned_at_{};
   std::uint64_t ticks_ = 0;
   bool running_ = true;
   bool accepting_paused_ = false;
