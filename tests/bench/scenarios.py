@@ -2,6 +2,7 @@
 """What is measured. A scenario drives one proxy once and returns {row: figure}; CPU figures are microseconds of the proxy's
 user and system time per operation."""
 
+import re
 import subprocess
 import time
 
@@ -43,6 +44,7 @@ ROWS = [
     Row("memory-closed", "RSS after all have closed / before", unit="×", bound=1.10, absolute=True),
     Row("drain-9000", "drain of 9,000 over 10 s, per session"),
     Row("drain-spread", "drain: most ends in a second / even share", unit="×"),
+    Row("drain-turn", "drain, scrapes, lists: longest turn within (two CPUs)", unit="ms", bound=10, absolute=True),
 ]
 
 
@@ -139,15 +141,45 @@ def memory(proxy, _seconds, _name):
     }
 
 
+def _ask(proxy, path):
+    """Of the admin API."""
+    return subprocess.run(
+        ["curl", "-sf", "--unix-socket", f"{proxy.values['DIR']}/limpet.sock", f"http://limpet{path}"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def _turns(proxy):
+    """How many turns of the worker were within each bound so far."""
+    found = re.findall(r'^limpet_loop_lag_seconds_bucket\{.*le="([^"]+)"\} (\d+)', _ask(proxy, "/metrics"), re.MULTILINE)
+    return {float(bound): int(count) for bound, count in found}
+
+
+def _longest_turn(before, after):
+    """The bound in milliseconds that no turn since `before` was beyond. Wall time: no less than the thread's CPU time."""
+    grown = {bound: after[bound] - before[bound] for bound in after}
+    return 1000 * min(bound for bound, count in grown.items() if count == max(grown.values()))
+
+
 def drain(proxy, _seconds, _name):
-    """Both backends at once; only limpet knows what that is."""
+    """Both backends at once; only limpet knows what that is. Meanwhile it is scraped, and its sessions are listed."""
     proxy.load.do(f"open ws /ws {PAIRS} 128")
+    time.sleep(SETTLE)
     before = proxy.process.cpu_ns()
+    turns = _turns(proxy)
     proxy.load.say("watch 20")
     order = [proxy.bench.limpet, "drain", "home/one", "home/two", "--over", "10s", "--force", "--no-wait"]
     subprocess.run(
         [*order, "--admin", f"unix:{proxy.values['DIR']}/limpet.sock"], stdout=subprocess.DEVNULL, check=True
     )
+    longest = {}
+    if proxy.bench.two_cpus:  # with one, the turn's time is others' time, too
+        for _ in range(8):
+            time.sleep(1)
+            _ask(proxy, "/v1/sessions")
+        longest = {"drain-turn": _longest_turn(turns, _turns(proxy))}
     seen = proxy.load.hear("watch 20")
     if seen["open"] > 0 or seen["restarts"] < PAIRS * 0.99:
         raise BenchError(f"the drain did not end all sessions by a Close 1012: {seen}")
@@ -155,6 +187,7 @@ def drain(proxy, _seconds, _name):
     return {
         "drain-9000": (proxy.process.cpu_ns() - before) / 1000 / PAIRS,
         "drain-spread": max(per_second) / (PAIRS / 10),
+        **longest,
     }
 
 
