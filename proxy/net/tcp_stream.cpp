@@ -90,6 +90,7 @@ void TcpStream::watch(bool readable, bool writable) {
 }
 
 int TcpStream::connect_error() {
+  if (!failed_) return 0;
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
@@ -102,7 +103,10 @@ std::uint32_t TcpStream::unacknowledged() const {
 }
 
 void TcpStream::on_poll(std::uint32_t events) {
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0) events |= EPOLLIN | EPOLLOUT;  // whichever is tried says what is wrong
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    failed_ = true;
+    events |= EPOLLIN | EPOLLOUT;  // whichever is tried says what is wrong
+  }
   events &= watched_;  // an earlier one of the batch may have changed it
   if (events != 0 && handler_ != nullptr) {
     handler_->on_ready(*this, (events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);

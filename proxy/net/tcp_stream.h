@@ -47,6 +47,7 @@ class TcpStream final : public Stream {
   Fd fd_;
   std::uint8_t watched_ = 0;  // EPOLLIN, EPOLLOUT
   bool connecting_ = false;
+  bool failed_ = false;  // the kernel has told of an error
 };
 
 }  // namespace limpet::net
