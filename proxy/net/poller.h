@@ -7,6 +7,8 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 
 #include "proxy/base/fd.h"
 
