@@ -144,7 +144,7 @@ class FeedRun {
 };
 
 void passes(const char* name, const Violations& found) {
-  BOOST_TEST(found.empty(), name << ": " << found.size() << " violations");
+  BOOST_TEST(found.empty(), name << ": " << found.size() << " violations; " << (found.empty() ? "" : found.front()));
   for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), 12); ++i) BOOST_TEST_MESSAGE("  " << found[i]);
 }
 
