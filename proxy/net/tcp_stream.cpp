@@ -20,7 +20,7 @@ static_assert(EPOLLIN <= UINT8_MAX && EPOLLOUT <= UINT8_MAX);
 TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
 
 TcpStream::~TcpStream() {
-  if (watched_ != 0) poller_.forget(*this);
+  poller_.forget(*this);  // though it be watched no more: the present batch may have it from before
 }
 
 Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to) {

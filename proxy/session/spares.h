@@ -19,7 +19,7 @@ class Spares {
   };
   using Lease = std::unique_ptr<T, Return>;
 
-  Spares() = default;
+  Spares() { kept_.reserve(kMost); }
   Spares(const Spares&) = delete;
   Spares& operator=(const Spares&) = delete;
 

@@ -136,9 +136,10 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
   wire::append_ping(frame, {payload, sizeof payload}, is_client(side) ? nullptr : mask);
   side.ping_out = true;
   side.ping_sent = now;
-  note_ahead(side);
   send(side, frame);
-  return phase_ == Phase::Open;
+  if (phase_ != Phase::Open) return false;
+  note_ahead(side);
+  return true;
 }
 
 // How far the peer's side has acknowledged what was relayed to it.
@@ -157,10 +158,11 @@ void WebSocketSession::note_ahead(Side& side) {
 bool WebSocketSession::ping_is_on_its_way(Side& side) {
   if (side.ahead < kBehindMuch) return false;
   const std::uint32_t position = acknowledged(side);
-  const std::uint32_t moved = position - side.acknowledged;
+  const auto moved = static_cast<std::int32_t>(position - side.acknowledged);
+  if (moved <= 0) return false;
   side.acknowledged = position;
-  side.ahead -= std::min(moved, side.ahead);
-  return moved > 0;
+  side.ahead -= std::min(static_cast<std::uint32_t>(moved), side.ahead);
+  return true;
 }
 
 }  // namespace limpet::session

@@ -55,7 +55,7 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
     Time last_heard{};
     Time ping_sent{};
     std::uint32_t ping_payload = 0;
-    std::uint32_t ahead = 0;           // bytes before our Ping that the peer had not acknowledged when last looked at
+    std::uint32_t ahead = 0;           // bytes up to our Ping that the peer had not acknowledged when last looked at
     std::uint32_t acknowledged = 0;    // position, modulo 2^32, that it had acknowledged then
     bool ping_out : 1 = false;         // our Ping to it is unanswered
     bool watched : 1 = false;          // no Ping of ours is out, yet it is silent from ping_sent on

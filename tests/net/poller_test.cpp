@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "proxy/net/loop.h"
@@ -77,17 +78,14 @@ BOOST_AUTO_TEST_CASE(interest_is_obeyed_as_it_changes) {
 }
 
 BOOST_AUTO_TEST_CASE(one_that_was_destroyed_or_left_in_the_same_batch_gets_no_call) {
-  for (const bool destroyed : {true, false}) {
+  for (const auto& [leave, destroy] : {std::pair{false, true}, std::pair{true, false}, std::pair{true, true}}) {
     End c(loop);
     End d(loop);
     int calls = 0;
-    const auto only_one = [&](End& other) {
+    const auto only_one = [&, leave = leave, destroy = destroy](End& other) {
       ++calls;
-      if (destroyed) {
-        other.stream.reset();
-      } else {
-        other.stream->watch(false, false);
-      }
+      if (leave) other.stream->watch(false, false);
+      if (destroy) other.stream.reset();
     };
     c.then = [&] { only_one(d); };
     d.then = [&] { only_one(c); };

@@ -324,6 +324,20 @@ BOOST_AUTO_TEST_CASE(a_ping_behind_much_is_waited_for_while_the_client_takes_som
   ended_as(CloseReason::IdleTimeout);
 }
 
+BOOST_AUTO_TEST_CASE(a_ping_behind_much_that_nobody_takes_is_not_waited_for_beyond_the_interval) {
+  open();
+  client.script.unacknowledged = 100'000;
+  pass_over(seconds(30));
+  pinged(client);
+  pinged(backend);
+  client.script.unacknowledged += 6;  // the Ping itself waits, too
+  backend.sends("y");
+  client.script.unacknowledged += 3;
+  pass_over(seconds(30));
+  backend.receives_close(1001);
+  ended_as(CloseReason::IdleTimeout);
+}
+
 BOOST_AUTO_TEST_CASE(a_ping_behind_little_is_not_waited_for_beyond_the_interval) {
   open();
   client.script.unacknowledged = 1000;
