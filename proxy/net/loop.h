@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loop: one libevent event_base and its turns, owned and run by one thread, and in it the Poller that has the
-// connections. A turn is: wait, callbacks, mailbox; what comes after (the sweep) is the owner's. post() and wake() are
-// the only members that other threads may call.
+// connections. A turn is: wait, callbacks, mailbox; what comes after (the sweep) is the owner's. post() is the
+// only member that other threads may call.
 #pragma once
 
 #include <functional>

@@ -31,7 +31,7 @@ class Poller {
   // leaves the set when it is closed.
   void forget(const TcpStream& stream);
 
-  // Calls on_poll() of the streams that are ready, of some dozens at most: what else there is to do has its turn, too.
+  // Calls on_poll() of the streams that are ready, of one batch at most: what else there is to do has its turn, too.
   void dispatch();
 
  private:

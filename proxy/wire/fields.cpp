@@ -68,14 +68,6 @@ std::size_t Fields::count(FieldName name) const {
   return found;
 }
 
-std::size_t Fields::count(std::string_view name) const {
-  const FieldName known = field_name(name);
-  if (known != FieldName::Other) return count(known);
-  std::size_t found = 0;
-  for (std::size_t i = 0; i < size(); ++i) found += equals_ignoring_case((*this)[i].name, name) ? 1 : 0;
-  return found;
-}
-
 bool Fields::has_token(FieldName name, std::string_view token) const {
   if (!has(name)) return false;
   for (std::size_t i = 0; i < size(); ++i) {

@@ -39,7 +39,6 @@ class Fields {
   std::optional<std::string_view> find(FieldName name) const;
   std::optional<std::string_view> find(std::string_view name) const;
   std::size_t count(FieldName name) const;
-  std::size_t count(std::string_view name) const;
   // True if any field of that name, as a comma-separated list, has `token`.
   bool has_token(FieldName name, std::string_view token) const;
 

@@ -36,12 +36,6 @@ bool nominates_nothing_more(const Fields& fields) {
   return true;
 }
 
-}  // namespace
-
-bool is_hop_by_hop(std::string_view name) {
-  return kHopByHop.has(field_name(name));
-}
-
 bool is_nominated(const Fields& fields, std::string_view name) {
   constexpr std::string_view kWebSocket = "Sec-WebSocket-";
   if (kVouchedFor.has(field_name(name)) || equals_ignoring_case(name.substr(0, kWebSocket.size()), kWebSocket)) {
@@ -49,6 +43,8 @@ bool is_nominated(const Fields& fields, std::string_view name) {
   }
   return fields.has_token(FieldName::Connection, name);
 }
+
+}  // namespace
 
 void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without) {
   without = without | kHopByHop;

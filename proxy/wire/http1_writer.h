@@ -11,17 +11,10 @@
 
 namespace limpet::wire {
 
-// Fields that concern one connection only and are never forwarded: Connection, Proxy-Connection, Keep-Alive, TE,
-// Transfer-Encoding, Upgrade, HTTP2-Settings. Trailer is kept. Content-Length is not among them, but the caller sets
-// framing itself.
-bool is_hop_by_hop(std::string_view name);
-
-// True if a Connection field of `fields` names `name`. Never true for names that a peer may not remove this way: Host,
-// Content-Length, Content-Type, Authorization, Cookie, Set-Cookie, X-Forwarded-For, X-Forwarded-Proto,
-// X-Forwarded-Host, Forwarded, Sec-WebSocket-*.
-bool is_nominated(const Fields& fields, std::string_view name);
-
-// Appends the fields that a proxy passes on: not the hop-by-hop and the nominated ones, and not those in `without`.
+// Appends the fields that a proxy passes on. Left out are those in `without` and what concerns one connection only (RFC
+// 9110 §7.6.1): Connection, Proxy-Connection, Keep-Alive, TE, Transfer-Encoding, Upgrade, HTTP2-Settings, and what a
+// Connection field names, but for names that a peer may not remove this way: Host, Content-Length, Content-Type,
+// Authorization, Cookie, Set-Cookie, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Forwarded, Sec-WebSocket-*.
 void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without);
 
 void append_request_line(std::string& out, std::string_view method, std::string_view target);  // always HTTP/1.1

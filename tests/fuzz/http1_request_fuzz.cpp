@@ -24,9 +24,9 @@ void check_promises(const RequestHead& head, const HeadResult& result, std::stri
   require(head.method != "CONNECT");
   for (const char c : head.target) require(c > ' ' && c < '\x7f' && c != '#');
   require(head.authority.empty() ? !head.http11 : is_valid_authority(head.authority));
-  require(head.fields.count("Host") <= 1);
-  const auto lengths = head.fields.count("Content-Length");
-  const auto codings = head.fields.count("Transfer-Encoding");
+  require(head.fields.count(limpet::wire::FieldName::Host) <= 1);
+  const auto lengths = head.fields.count(limpet::wire::FieldName::ContentLength);
+  const auto codings = head.fields.count(limpet::wire::FieldName::TransferEncoding);
   require(lengths + codings <= 1);
   require((head.framing == Framing::Length) == (lengths == 1));
   require((head.framing == Framing::Chunked) == (codings == 1));
@@ -41,7 +41,8 @@ void check_promises(const RequestHead& head, const HeadResult& result, std::stri
 void check_rewritten(const RequestHead& head) {
   std::string text;
   append_request_line(text, head.method, head.target);
-  if (head.fields.count("Host") == 0) append_field(text, "Host", head.authority.empty() ? "a" : head.authority);
+  if (head.fields.count(limpet::wire::FieldName::Host) == 0)
+    append_field(text, "Host", head.authority.empty() ? "a" : head.authority);
   for (std::size_t i = 0; i < head.fields.size(); ++i) append_field(text, head.fields[i].name, head.fields[i].value);
   append_end(text);
   RequestHead again;

@@ -21,8 +21,8 @@ void check_promises(const ResponseHead& head, const HeadResult& result, std::str
   require(input.substr(0, result.consumed).ends_with("\r\n\r\n"));
   require(head.status >= 100 && head.status <= 999);
   require(head.reason.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
-  const auto lengths = head.fields.count("Content-Length");
-  const auto codings = head.fields.count("Transfer-Encoding");
+  const auto lengths = head.fields.count(limpet::wire::FieldName::ContentLength);
+  const auto codings = head.fields.count(limpet::wire::FieldName::TransferEncoding);
   require(lengths + codings <= 1);
   require(head.http11 || codings == 0);
   const bool has_no_body = method == "HEAD" || head.status / 100 == 1 || head.status == 204 || head.status == 304;

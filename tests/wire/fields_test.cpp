@@ -29,7 +29,7 @@ BOOST_AUTO_TEST_CASE(fields_are_found_in_any_case_and_over_several_lines) {
   fields.add("CONNECTION", "b, C");
   BOOST_TEST(fields.find("connection").value_or("none") == "a");
   BOOST_TEST(!fields.find("connectio"));
-  BOOST_TEST(fields.count("connection") == 2U);
+  BOOST_TEST(fields.count(FieldName::Connection) == 2U);
   BOOST_TEST(fields.has_token(FieldName::Connection, "c"));
   BOOST_TEST(!fields.has_token(FieldName::Connection, "d"));
   fields.clear();
@@ -82,8 +82,6 @@ BOOST_AUTO_TEST_CASE(known_and_other_fields_are_found_by_either_way_and_keep_the
   BOOST_TEST(fields.find("X-TRACE").value() == "1");
   BOOST_TEST(fields.find("COOKIE").value() == "a=b");
   BOOST_TEST(fields.find(FieldName::Cookie).value() == "a=b");
-  BOOST_TEST(fields.count("x-Trace") == 2U);
-  BOOST_TEST(fields.count("Cookie") == 2U);
   BOOST_TEST(fields.count(FieldName::Cookie) == 2U);
   BOOST_TEST(fields.count(FieldName::Host) == 0U);
   BOOST_TEST(fields.has(FieldName::Cookie));

@@ -324,7 +324,9 @@ BOOST_AUTO_TEST_CASE(a_request_head_is_taken_apart) {
   BOOST_TEST(head.fields[2].value == "");
   BOOST_TEST(head.fields.find("x-A").value_or("none") == "b\tc");
   BOOST_TEST(head.fields[3].value == "\xe9");
-  BOOST_TEST(head.fields.count("X-a") == 2U);
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < head.fields.size(); ++i) found += equals_ignoring_case(head.fields[i].name, "X-a");
+  BOOST_TEST(found == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(a_head_object_can_be_used_again) {

@@ -8,6 +8,18 @@
 
 namespace limpet::wire {
 
+namespace {
+
+// True if a field of that name goes on.
+bool passes(Fields fields, std::string_view name) {
+  fields.add(name, "x");
+  std::string out;
+  append_forwarded_fields(out, fields, {});
+  return out.find(std::string(name) + ": x\r\n") != std::string::npos;
+}
+
+}  // namespace
+
 BOOST_AUTO_TEST_SUITE(http1_writer)
 
 BOOST_AUTO_TEST_CASE(a_message_is_laid_out_line_by_line) {
@@ -26,10 +38,10 @@ BOOST_AUTO_TEST_CASE(a_message_is_laid_out_line_by_line) {
 BOOST_AUTO_TEST_CASE(fields_of_one_connection_are_known_in_any_case) {
   for (const auto* name : {"Connection", "Proxy-Connection", "Keep-Alive", "TE", "Transfer-Encoding", "Upgrade",
                            "HTTP2-Settings", "connection", "te", "UPGRADE"}) {
-    BOOST_TEST_CONTEXT(name) BOOST_TEST(is_hop_by_hop(name));
+    BOOST_TEST_CONTEXT(name) BOOST_TEST(!passes({}, name));
   }
   for (const auto* name : {"Trailer", "Content-Length", "Host", "Te2", "", "Connection2", "Expect"}) {
-    BOOST_TEST_CONTEXT(name) BOOST_TEST(!is_hop_by_hop(name));
+    BOOST_TEST_CONTEXT(name) BOOST_TEST(passes({}, name));
   }
 }
 
@@ -50,11 +62,11 @@ BOOST_AUTO_TEST_CASE(connection_nominates_fields_but_never_protected_ones) {
   fields.add("connection", "close, X-Trace");
   fields.add("Connection", "x-other");
   for (const auto& name : protected_names) fields.add("Connection", name);
-  BOOST_TEST(is_nominated(fields, "x-trace"));
-  BOOST_TEST(is_nominated(fields, "X-Other"));
-  BOOST_TEST(!is_nominated(fields, "X-Third"));
-  for (const auto& name : protected_names) BOOST_TEST_CONTEXT(name) BOOST_TEST(!is_nominated(fields, name));
-  BOOST_TEST(!is_nominated(Fields(), "X-Trace"));
+  BOOST_TEST(!passes(fields, "x-trace"));
+  BOOST_TEST(!passes(fields, "X-Other"));
+  BOOST_TEST(passes(fields, "X-Third"));
+  for (const auto& name : protected_names) BOOST_TEST_CONTEXT(name) BOOST_TEST(passes(fields, name));
+  BOOST_TEST(passes({}, "X-Trace"));
 }
 
 BOOST_AUTO_TEST_CASE(statuses_have_their_reasons) {
