@@ -280,7 +280,8 @@ Violations keys_stay_together(const EventLog& log) {
       found.push_back(name + "its sessions left " + std::to_string(last_end - first_end) + " s apart");
     }
     if (last_end >= 0 && first_elsewhere < first_end - kTogether) {
-      found.push_back(name + "a session was on " + other + " before the key's turn");
+      found.push_back(name + "a session was on " + other + " " + std::to_string(first_end - first_elsewhere) +
+                      " s before the key's turn");
     }
     for (const Story& story : stories) {
       if (story.backend == log.drained && story.asked > moved) found.push_back(name + "back on the drained backend");

@@ -13,6 +13,7 @@ namespace limpet::e2e {
 namespace {
 
 constexpr std::size_t kMaxQueued = 1024 * 1024;
+constexpr double kStall = 0.8;  // seconds in mid-event, once per event: a drain has to wait for its end, within kTogether
 
 std::string chunk(std::string_view bytes) {
   std::array<char, 24> size{};
@@ -96,7 +97,9 @@ void EventSubscriber::pump() {
     if (pieces_ > 0) {
       --pieces_;
       size = std::min<std::size_t>(size, 1 + random_() % 3);
-      pause = random_() % 200 == 0 ? 0.8 : random_() % 8 == 0 ? 0.01 : 0;
+      const bool stalls = random_() % 200 == 0 && !stalled_;
+      pause = stalls ? kStall : random_() % 8 == 0 ? 0.01 : 0;
+      stalled_ |= stalls;
     } else if (random_() % 4 == 0) {
       size = std::min<std::size_t>(size, 1 + random_() % 60);
     }
@@ -107,6 +110,7 @@ void EventSubscriber::pump() {
       return;
     }
   }
+  stalled_ = false;
 }
 
 }  // namespace limpet::e2e

@@ -57,6 +57,7 @@ class EventSubscriber {
   std::string pending_;  // of the body
   std::int64_t sent_ = 0;
   int pieces_ = 0;  // still to be cut small
+  bool stalled_ = false;  // since nothing was pending
   Loop::TimerId timer_ = 0;
 };
 
