@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/net/acceptor.h"
 
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -9,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 namespace limpet::net {
@@ -63,28 +63,22 @@ Address bound_address(int fd) {
 }
 
 Acceptor::Acceptor(Loop& loop, Fd listening, OnAccept on_accept, OnExhausted on_exhausted)
-    : loop_(loop),
-      listening_(std::move(listening)),
+    : listening_(std::move(listening)),
       on_accept_(std::move(on_accept)),
       on_exhausted_(std::move(on_exhausted)),
-      event_(event_new(loop.base(), listening_.value(), EV_READ | EV_PERSIST, &Acceptor::on_event, this)) {
-  event_add(event_, nullptr);
-}
-
-Acceptor::~Acceptor() {
-  event_free(event_);
+      watch_(loop.poller(), listening_.value(), [this] { accept_burst(kBurst); }) {
+  if (!watch_.start()) throw std::runtime_error("epoll refuses a listening socket");
 }
 
 void Acceptor::pause() {
   if (paused_) return;
   paused_ = true;
-  event_del(event_);
+  watch_.stop();
 }
 
 void Acceptor::resume() {
   if (!paused_ || !listening_.open()) return;
-  paused_ = false;
-  event_add(event_, nullptr);
+  paused_ = !watch_.start();
 }
 
 void Acceptor::close_after_queue() {
@@ -94,12 +88,6 @@ void Acceptor::close_after_queue() {
   }
   pause();
   listening_.reset();
-}
-
-void Acceptor::on_event(int, short, void* self) {
-  auto& acceptor = *static_cast<Acceptor*>(self);
-  acceptor.loop_.now();
-  acceptor.accept_burst(kBurst);
 }
 
 bool Acceptor::accept_burst(unsigned most) {

@@ -10,8 +10,6 @@
 #include "proxy/net/address.h"
 #include "proxy/net/loop.h"
 
-struct event;
-
 namespace limpet::net {
 
 // Binds and listens, non-blocking; TCP with SO_REUSEPORT, so that it can be bound once per worker. A unix path is
@@ -29,7 +27,6 @@ class Acceptor {
   using OnExhausted = std::function<void()>;
 
   Acceptor(Loop& loop, Fd listening, OnAccept on_accept, OnExhausted on_exhausted);
-  ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
@@ -41,15 +38,13 @@ class Acceptor {
   void close_after_queue();
 
  private:
-  static void on_event(int fd, short events, void* self);
   // Takes up to `most`; true while more may wait.
   bool accept_burst(unsigned most);
 
-  Loop& loop_;
   Fd listening_;
   OnAccept on_accept_;
   OnExhausted on_exhausted_;
-  event* event_;
+  Watch watch_;
   bool paused_ = false;
   bool closing_ = false;  // the queue is taken, paused or not
 };

@@ -1,42 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/net/loop.h"
 
-#include <event2/event.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <stdexcept>
 #include <utility>
 
 namespace limpet::net {
 
-Loop::Loop(const Clock* clock) : clock_(clock), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
-  event_config* config = event_config_new();
-  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-  event_config_avoid_method(config, "select");
-  event_config_avoid_method(config, "poll");
-  base_ = event_base_new_with_config(config);
-  event_config_free(config);
-  if (base_ == nullptr || !wake_.open()) throw std::runtime_error("no event loop: out of descriptors");
-  mail_event_ = event_new(base_, wake_.value(), EV_READ | EV_PERSIST, &Loop::on_mail, this);
-  event_add(mail_event_, nullptr);
-  poller_event_ = event_new(base_, poller_.descriptor(), EV_READ | EV_PERSIST, &Loop::on_polled, this);
-  event_add(poller_event_, nullptr);
+namespace {
+
+Fd counter() {
+  Fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  if (!fd.open()) throw std::runtime_error("no event loop: out of descriptors");
+  return fd;
 }
 
-Loop::~Loop() {
-  if (tick_event_ != nullptr) event_free(tick_event_);
-  if (descriptor_event_ != nullptr) event_free(descriptor_event_);
-  event_free(poller_event_);
-  event_free(mail_event_);
-  event_base_free(base_);
+}  // namespace
+
+Loop::Loop(const Clock* clock)
+    : clock_(clock), wake_(counter()), mail_watch_(poller_, wake_.value(), [this] { open_mail(); }) {
+  if (!mail_watch_.start()) throw std::runtime_error("no event loop: epoll refuses");
+}
+
+event_base* Loop::base() {
+  if (!guests_) guests_ = std::make_unique<GuestBase>(poller_.descriptor());
+  return guests_->get();
 }
 
 Duration Loop::run_turn() {
-  event_base_loop(base_, EVLOOP_ONCE);
-  if (!in_turn_) return Duration{0};
+  int patience_ms = until_tick_ms();
+  if (guests_) {
+    guests_->wait(patience_ms);
+    patience_ms = 0;
+  }
+  poller_.wait(patience_ms);
+  now();
+  poller_.dispatch();
+  tick_if_due();
   in_turn_ = false;
   return read_clock() - now_;
+}
+
+int Loop::until_tick_ms() const {
+  if (!tick_) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - std::chrono::steady_clock::now());
+  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+}
+
+void Loop::tick_if_due() {
+  if (!tick_) return;
+  const Time now = clock_ == nullptr ? now_ : std::chrono::steady_clock::now();
+  if (now < next_tick_) return;
+  next_tick_ = std::max(next_tick_ + tick_period_, now);  // what was missed is not made up for
+  const auto tick = tick_;                                // it may set another
+  tick();
 }
 
 void Loop::post(std::function<void()> work) {
@@ -52,18 +72,7 @@ void Loop::post(std::function<void()> work) {
   [[maybe_unused]] const auto written = ::write(wake_.value(), &one, sizeof one);
 }
 
-void Loop::on_polled(int, short, void* self) {
-  auto& loop = *static_cast<Loop*>(self);
-  loop.now();
-  loop.poller_.dispatch();
-}
-
-void Loop::on_mail(int, short, void* self) {
-  static_cast<Loop*>(self)->open_mail();
-}
-
 void Loop::open_mail() {
-  now();
   std::uint64_t count;
   [[maybe_unused]] const auto got = ::read(wake_.value(), &count, sizeof count);
   std::vector<std::function<void()>> batch;
@@ -76,29 +85,13 @@ void Loop::open_mail() {
 
 void Loop::set_tick(Duration period, std::function<void()> tick) {
   tick_ = std::move(tick);
-  if (tick_event_ == nullptr) tick_event_ = event_new(base_, -1, EV_PERSIST, &Loop::on_tick, this);
-  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(period).count();
-  const timeval interval{us / 1000000, us % 1000000};
-  event_add(tick_event_, &interval);
+  tick_period_ = period;
+  next_tick_ = std::chrono::steady_clock::now() + period;
 }
 
 void Loop::watch_descriptor(int fd, std::function<void()> ready) {
-  descriptor_ready_ = std::move(ready);
-  descriptor_event_ = event_new(base_, fd, EV_READ | EV_PERSIST, &Loop::on_descriptor, this);
-  event_add(descriptor_event_, nullptr);
-}
-
-void Loop::on_descriptor(int, short, void* self) {
-  auto& loop = *static_cast<Loop*>(self);
-  loop.now();
-  loop.descriptor_ready_();
-}
-
-void Loop::on_tick(int, short, void* self) {
-  auto& loop = *static_cast<Loop*>(self);
-  loop.now();
-  const auto tick = loop.tick_;  // it may set another
-  tick();
+  descriptor_watch_.emplace(poller_, fd, std::move(ready));
+  if (!descriptor_watch_->start()) throw std::runtime_error("epoll refuses a descriptor");
 }
 
 }  // namespace limpet::net

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loop: one libevent event_base and its turns, owned and run by one thread, and in it the Poller that has the
-// connections. A turn is: wait, callbacks, mailbox; what comes after (the sweep) is the owner's. post() is the
-// only member that other threads may call.
+// Loop: the turns of one thread, which owns it. A turn is: wait, the callbacks of what is ready (connections, the
+// mailbox), the tick where it is due; what comes after (the sweep) is the owner's. post() is the only member that other
+// threads may call.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "proxy/base/clock.h"
 #include "proxy/base/fd.h"
+#include "proxy/net/guest_base.h"
 #include "proxy/net/poller.h"
-
-struct event;
-struct event_base;
 
 namespace limpet::net {
 
@@ -21,12 +21,13 @@ class Loop {
  public:
   // `clock` is what now() reads, where tests set the time by hand; null: the steady clock. It outlives the loop.
   explicit Loop(const Clock* clock = nullptr);
-  ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  event_base* base() const { return base_; }
   Poller& poller() { return poller_; }
+
+  // For what comes with events of its own. A loop that is asked for it once waits in libevent from then on.
+  event_base* base();
 
   // The time of this turn: read once, at its first callback.
   Time now() {
@@ -37,7 +38,7 @@ class Loop {
   // The time at this very moment.
   Time read_clock() const { return clock_ != nullptr ? clock_->now() : std::chrono::steady_clock::now(); }
 
-  // Waits for events and runs their callbacks, then what was posted. Returns how long the callbacks took.
+  // Waits for events and runs their callbacks, and the tick. Returns how long they took.
   Duration run_turn();
 
   // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.
@@ -54,22 +55,21 @@ class Loop {
     in_turn_ = true;
     now_ = read_clock();
   }
+  int until_tick_ms() const;
+  void tick_if_due();
   void open_mail();
-  static void on_polled(int fd, short events, void* self);
-  static void on_mail(int fd, short events, void* self);
-  static void on_tick(int fd, short events, void* self);
-  static void on_descriptor(int fd, short events, void* self);
 
   const Clock* const clock_;
-  event_base* base_;
   Fd wake_;
   Poller poller_;
-  event* poller_event_ = nullptr;
-  event* mail_event_ = nullptr;
-  event* tick_event_ = nullptr;
-  event* descriptor_event_ = nullptr;
-  std::function<void()> descriptor_ready_;
+  Watch mail_watch_;
+  std::optional<Watch> descriptor_watch_;
+  std::unique_ptr<GuestBase> guests_;
+
   std::function<void()> tick_;
+  Duration tick_period_{};
+  Time next_tick_{};  // by the steady clock
+
   Time now_{};
   bool in_turn_ = false;
 

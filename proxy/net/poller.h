@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Poller: the readiness of all connections of a loop, in an epoll set of its own that the loop watches as one
-// descriptor. Hand-written, for what libevent costs for each connection: 128 bytes for the event, 16 for its
-// descriptor's slot, and a removal and an addition where the interest changes. One thread.
+// Poller: the readiness of all that a loop waits for, in one epoll set. Hand-written, for what libevent costs: for each
+// connection 128 bytes for the event, 16 for its descriptor's slot, and a removal and an addition where the interest
+// changes; for each turn its own clocks and queues, which is much where a turn has one event. One thread.
 #pragma once
 
 #include <sys/epoll.h>
@@ -9,29 +9,43 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <utility>
 
 #include "proxy/base/fd.h"
 
 namespace limpet::net {
 
-class TcpStream;
+// What is called when its descriptor is ready: a connection, or a Watch.
+class Pollable {
+ public:
+  // Any of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP.
+  virtual void on_poll(std::uint32_t events) = 0;
+
+ protected:
+  ~Pollable() = default;
+};
 
 class Poller {
  public:
   // Throws std::runtime_error where no descriptor can be had.
   Poller();
 
-  // What is readable when it has something to dispatch.
+  // What is readable when wait() would find something.
   int descriptor() const { return set_.value(); }
 
   // From `from` to `to`, both of EPOLLIN and EPOLLOUT; 0: not watched. False where the kernel refuses (errno).
-  bool change(TcpStream& stream, std::uint32_t from, std::uint32_t to);
+  bool change(int descriptor, Pollable& pollable, std::uint32_t from, std::uint32_t to);
 
-  // The stream is about to be destroyed: it gets no call any more, though it be in the present batch. Its descriptor
+  // The pollable is about to be destroyed: it gets no call any more, though it be in the present batch. Its descriptor
   // leaves the set when it is closed.
-  void forget(const TcpStream& stream);
+  void forget(const Pollable& pollable);
 
-  // Calls on_poll() of the streams that are ready, of one batch at most: what else there is to do has its turn, too.
+  // Takes what is ready, of one batch at most, and waits for the first of it; no longer than `ms`, -1: as long as it
+  // takes.
+  void wait(int ms);
+
+  // Calls on_poll() of what wait() has taken.
   void dispatch();
 
  private:
@@ -39,6 +53,28 @@ class Poller {
   std::array<epoll_event, 128> batch_{};
   std::size_t next_ = 0;  // of the present batch
   std::size_t size_ = 0;
+};
+
+// Calls `ready` whenever a descriptor, which its owner keeps open, is readable. For what is rare; off until start().
+class Watch final : public Pollable {
+ public:
+  Watch(Poller& poller, int descriptor, std::function<void()> ready)
+      : poller_(poller), descriptor_(descriptor), ready_(std::move(ready)) {}
+  ~Watch();
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+  // False where the kernel refuses (errno).
+  bool start();
+  void stop();
+
+ private:
+  void on_poll(std::uint32_t events) override;
+
+  Poller& poller_;
+  const int descriptor_;
+  const std::function<void()> ready_;
+  bool started_ = false;
 };
 
 }  // namespace limpet::net

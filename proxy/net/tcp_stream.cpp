@@ -83,7 +83,7 @@ void TcpStream::probe_when_idle() {
 void TcpStream::watch(bool readable, bool writable) {
   const auto wanted = static_cast<std::uint8_t>((readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U));
   if (wanted == watched_) return;
-  if (!poller_.change(*this, watched_, wanted)) {
+  if (!poller_.change(fd_.value(), *this, watched_, wanted)) {
     log::error("cannot watch a connection", {{"descriptor", fd_.value()}, {"error", std::strerror(errno)}});
   }
   watched_ = wanted;

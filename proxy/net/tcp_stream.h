@@ -13,7 +13,7 @@
 
 namespace limpet::net {
 
-class TcpStream final : public Stream {
+class TcpStream final : public Stream, private Pollable {
  public:
   // Takes a connected, non-blocking socket.
   TcpStream(Loop& loop, Fd fd);
@@ -38,10 +38,9 @@ class TcpStream final : public Stream {
   int descriptor() const override { return fd_.value(); }
   std::uint32_t unacknowledged() const override;
 
-  // The poller's call: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP.
-  void on_poll(std::uint32_t events);
-
  private:
+  void on_poll(std::uint32_t events) override;
+
   Poller& poller_;
   StreamHandler* handler_ = nullptr;
   Fd fd_;

@@ -86,6 +86,10 @@ void WebSocketSession::take(Side& from, std::string_view bytes) {
     from.held.reset();
   }
   const bool wants_boundary = phase_ == Phase::Parting && !is_client(from);
+  if (!from.ping_out && !wants_boundary && from.seen.take_whole_message(bytes)) {
+    record_->relayed(is_client(from) ? Direction::ToBackend : Direction::ToClient, bytes.size(), 1);
+    return send(other(from), bytes);
+  }
   if (from.ping_out || wants_boundary || !forward_whole(from, bytes)) forward_frames(from, bytes);
 }
 

@@ -15,6 +15,10 @@ constexpr std::string_view kRetry = "retry:";
 constexpr std::int64_t kBad = -2;
 constexpr std::int64_t kMaxRetryMs = 1'000'000'000;
 
+bool is_data(std::string_view line) {
+  return line.size() >= 4 && std::memcmp(line.data(), "data", 4) == 0 && (line.size() == 4 || line[4] == ':');
+}
+
 // The next place of one byte at or after a position that only grows.
 class Cursor {
  public:
@@ -60,9 +64,14 @@ SseObserver::Seen SseObserver::observe(std::string_view input) {
   Cursor lf(input, '\n');
   while (at < input.size()) {
     const std::size_t end = std::min(cr.at_or_after(at), lf.at_or_after(at));
-    take_line_part(input.substr(at, end - at));
-    if (end == input.size()) break;
-    if (end_line()) ++seen.events;
+    const std::string_view line = input.substr(at, end - at);
+    if (name_size_ == 0 && end < input.size() && !line.starts_with('r')) {
+      if (end_line(line)) ++seen.events;  // the common case: a whole line, read where it lies
+    } else {
+      take_line_part(line);
+      if (end == input.size()) break;
+      if (end_line({name_, name_size_})) ++seen.events;
+    }
     at = end + 1;
     if (input[end] == '\r') {
       cr_pending_ = at == input.size();
@@ -113,9 +122,8 @@ void SseObserver::take_retry_digits(std::string_view part) {
   }
 }
 
-// True if the line dispatches an event.
-bool SseObserver::end_line() {
-  const std::string_view name(name_, name_size_);
+// `name` is the line or its first bytes. True if the line dispatches an event.
+bool SseObserver::end_line(std::string_view name) {
   bool dispatches = false;
   if (name.empty()) {
     dispatches = event_has_data_;
@@ -123,7 +131,7 @@ bool SseObserver::end_line() {
     event_empty_ = true;
   } else if (name.front() != ':') {
     event_empty_ = false;
-    if (name == "data" || name.starts_with("data:")) event_has_data_ = true;
+    if (is_data(name)) event_has_data_ = true;
     if (retry_value_ >= 0) retry_ms_ = retry_value_;
   }
   name_size_ = 0;

@@ -13,7 +13,7 @@ namespace limpet::e2e {
 namespace {
 
 constexpr std::size_t kMaxQueued = 1024 * 1024;
-constexpr double kStall = 0.8;  // seconds in mid-event, once per event: a drain has to wait for its end, within kTogether
+constexpr double kStall = 0.8;  // seconds in mid-event, once per event: a drain waits for its end, within kTogether
 
 std::string chunk(std::string_view bytes) {
   std::array<char, 24> size{};

@@ -114,7 +114,14 @@ class Watched {
   void feed(std::string_view piece) {
     while (!piece.empty()) {
       const bool was_blind = observer.blind();
+      WebSocketObserver shortcut = observer;
+      const bool whole = shortcut.take_whole_message(piece);
       const auto step = observer.step(piece);
+      if (whole) {
+        impossible = impossible || step.what != WebSocketObserver::What::Message || step.consumed != piece.size() ||
+                     observer.current_opcode() != shortcut.current_opcode();
+        observer = shortcut;  // what comes after must not tell the two apart
+      }
       if (step.began_here && !was_blind) began_ = seen_;
       if (step.consumed > piece.size() || step.consumed == 0) {
         impossible = true;
