@@ -33,8 +33,8 @@ constexpr Values values_of(std::string_view alphabet) {
 // Without padding. The spare bits of the last character are not looked at, as most decoders do.
 std::optional<std::string> decode(std::string_view text, const Values& values) {
   if (text.size() % 4 == 1) return std::nullopt;
-  std::string out;
-  out.reserve(text.size() / 4 * 3 + 2);
+  std::string out(text.size() * 3 / 4, '\0');
+  char* to = out.data();
   std::uint32_t bits = 0;
   unsigned held = 0;
   for (const unsigned char c : text) {
@@ -43,7 +43,7 @@ std::optional<std::string> decode(std::string_view text, const Values& values) {
     held += 6;
     if (held >= 8) {
       held -= 8;
-      out += static_cast<char>(bits >> held & 0xff);
+      *to++ = static_cast<char>(bits >> held & 0xff);
     }
   }
   return out;
@@ -107,14 +107,16 @@ std::string sha1(std::string_view data) {
 }
 
 std::string base64_encode(std::string_view data) {
-  std::string out;
-  out.reserve((data.size() + 2) / 3 * 4);
+  std::string out((data.size() + 2) / 3 * 4, '=');
+  char* to = out.data();
   for (std::size_t i = 0; i < data.size(); i += 3) {
-    const auto group = data.substr(i, 3);
-    std::uint32_t bits = 0;
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (k < group.size() ? static_cast<unsigned char>(group[k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k) out += k <= group.size() ? kStandard[bits >> (18 - 6 * k) & 63] : '=';
+    const std::size_t size = std::min<std::size_t>(data.size() - i, 3);
+    const auto byte = [&](std::size_t k) -> std::uint32_t {
+      return k < size ? static_cast<unsigned char>(data[i + k]) : 0U;
+    };
+    const std::uint32_t bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+    for (std::size_t k = 0; k <= size; ++k) to[k] = kStandard[bits >> (18 - 6 * k) & 63];
+    to += 4;
   }
   return out;
 }

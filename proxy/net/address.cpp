@@ -56,12 +56,12 @@ bool IpAddress::is_loopback() const {
 std::string IpAddress::text() const {
   char out[INET6_ADDRSTRLEN];
   if (!is_v4()) return inet_ntop(AF_INET6, bytes.data(), out, sizeof out);
-  std::string text;  // by hand: inet_ntop goes through printf, and this is written for each request
+  char* to = out;  // by hand: inet_ntop goes through printf, and this is written for each request
   for (std::size_t i = 12; i < bytes.size(); ++i) {
-    if (i > 12) text += '.';
-    text.append(out, std::to_chars(out, out + 3, bytes[i]).ptr);
+    if (i > 12) *to++ = '.';
+    to = std::to_chars(to, to + 3, bytes[i]).ptr;
   }
-  return text;
+  return {out, to};
 }
 
 IpAddress IpAddress::masked(unsigned v6_prefix) const {

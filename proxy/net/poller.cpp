@@ -32,7 +32,10 @@ void Poller::wait(int ms) {
 void Poller::dispatch() {
   while (next_ < size_) {
     const epoll_event event = batch_[next_++];
-    if (next_ < size_) __builtin_prefetch(batch_[next_].data.ptr);  // what is idle for a moment is in no cache
+    if (next_ + 1 < size_) __builtin_prefetch(batch_[next_ + 1].data.ptr);
+    if (next_ < size_ && batch_[next_].data.ptr != nullptr) {
+      static_cast<Pollable*>(batch_[next_].data.ptr)->expect_poll();
+    }
     if (event.data.ptr != nullptr) static_cast<Pollable*>(event.data.ptr)->on_poll(event.events);
   }
 }

@@ -21,6 +21,8 @@ class Pollable {
  public:
   // Any of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP.
   virtual void on_poll(std::uint32_t events) = 0;
+  // on_poll() will be called soon: what it needs is fetched meanwhile.
+  virtual void expect_poll() const {}
 
  protected:
   ~Pollable() = default;

@@ -28,6 +28,8 @@ class Stream;
 class StreamHandler {
  public:
   virtual void on_ready(Stream& stream, bool readable, bool writable) = 0;
+  // on_ready() will be called soon. Must not look into the memory that it asks for.
+  virtual void expect_ready() const {}
 
  protected:
   ~StreamHandler() = default;

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "proxy/base/fd.h"
+#include "proxy/base/recycled.h"
 #include "proxy/base/result.h"
 #include "proxy/net/address.h"
 #include "proxy/net/loop.h"
@@ -13,7 +14,7 @@
 
 namespace limpet::net {
 
-class TcpStream final : public Stream, private Pollable {
+class TcpStream final : public Stream, public Recycled<TcpStream>, private Pollable {
  public:
   // Takes a connected, non-blocking socket.
   TcpStream(Loop& loop, Fd fd);
@@ -40,6 +41,9 @@ class TcpStream final : public Stream, private Pollable {
 
  private:
   void on_poll(std::uint32_t events) override;
+  void expect_poll() const override {
+    if (handler_ != nullptr) handler_->expect_ready();
+  }
 
   Poller& poller_;
   StreamHandler* handler_ = nullptr;

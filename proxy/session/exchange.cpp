@@ -58,6 +58,9 @@ void Exchange::watch_backend() {
 }
 
 void Exchange::read_backend() {
+  client_.expect_body();
+  if (events_) prefetch(*events_);
+  prefetch(*record_);
   const net::IoResult got = backend_->read(worker_.scratch(), Worker::kScratch);
   if (got.status == net::IoStatus::WouldBlock) return;
   if (got.status != net::IoStatus::Ok) return backend_eof(got.status == net::IoStatus::Reset);

@@ -16,6 +16,8 @@
 #include <string>
 
 #include "proxy/base/buffer.h"
+#include "proxy/base/prefetch.h"
+#include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/net/address.h"
 #include "proxy/net/stream.h"
@@ -27,7 +29,11 @@
 
 namespace limpet::session {
 
-class Exchange final : public Owned, public Session, private net::StreamHandler, private Timer {
+class Exchange final : public Owned,
+                       public Session,
+                       public Recycled<Exchange>,
+                       private net::StreamHandler,
+                       private Timer {
  public:
   Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
            Spares<wire::RequestHead>::Lease head);
@@ -69,6 +75,7 @@ class Exchange final : public Owned, public Session, private net::StreamHandler,
 
   // --- exchange.cpp: from a backend to the client ---
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
+  void expect_ready() const override { prefetch(*this); }
   void read_backend();
   void take_response(std::string_view bytes);
   bool take_head(std::string_view& bytes);

@@ -45,6 +45,7 @@ class ExchangeClient {
   virtual void send_end(const wire::Fields* trailers) = 0;
   // False: the client is gone; client_reset() has been or will be called.
   virtual bool flush() = 0;
+  virtual void expect_body() const {}
   virtual std::size_t pending() const = 0;
   virtual Time stalled_since() const = 0;
   // The client has taken nothing of what is pending for so long.

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "proxy/base/buffer.h"
+#include "proxy/base/prefetch.h"
+#include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/net/address.h"
 #include "proxy/session/exchange.h"
@@ -17,7 +19,11 @@
 
 namespace limpet::session {
 
-class HttpConnection final : public Owned, public ExchangeClient, private net::StreamHandler, private Timer {
+class HttpConnection final : public Owned,
+                             public ExchangeClient,
+                             public Recycled<HttpConnection>,
+                             private net::StreamHandler,
+                             private Timer {
  public:
   HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
   ~HttpConnection() override;
@@ -29,6 +35,7 @@ class HttpConnection final : public Owned, public ExchangeClient, private net::S
   void send_body(std::span<const std::string_view> pieces) override;
   void send_end(const wire::Fields* trailers) override;
   bool flush() override;
+  void expect_body() const override { prefetch(*this); }
   std::size_t pending() const override { return outlet_.pending(); }
   Time stalled_since() const override { return outlet_.stalled_since(); }
   bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }

@@ -10,6 +10,7 @@
 
 #include "metrics/cells.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/recycled.h"
 #include "proxy/net/address.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/settings.h"
@@ -43,7 +44,7 @@ struct AccessDetails {
   std::string request_id;
 };
 
-class SessionRecord {
+class SessionRecord : public Recycled<SessionRecord> {
  public:
   SessionRecord(Worker& worker, Session& session, Protocol protocol, std::uint16_t listener, net::IpAddress client,
                 std::uint16_t client_port);

@@ -62,6 +62,8 @@ void WebSocketSession::on_ready(net::Stream& stream, bool readable, bool writabl
 }
 
 void WebSocketSession::read(Side& from) {
+  prefetch(*record_);
+  if (const auto& stream = other(from).stream) __builtin_prefetch(stream.get());
   const net::IoResult got = from.stream->read(worker_.scratch(), Worker::kScratch);
   switch (got.status) {
   case IoStatus::Ok:

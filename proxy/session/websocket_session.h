@@ -17,6 +17,8 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/base/prefetch.h"
+#include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/outlet.h"
@@ -26,7 +28,11 @@
 
 namespace limpet::session {
 
-class WebSocketSession final : public Owned, public Session, private net::StreamHandler, private Timer {
+class WebSocketSession final : public Owned,
+                               public Session,
+                               public Recycled<WebSocketSession>,
+                               private net::StreamHandler,
+                               private Timer {
  public:
   WebSocketSession(Worker& worker, std::unique_ptr<SessionRecord> record, std::unique_ptr<net::Stream> client,
                    Outlet to_client, std::unique_ptr<net::Stream> backend);
@@ -72,6 +78,7 @@ class WebSocketSession final : public Owned, public Session, private net::Stream
 
   // --- websocket_session.cpp: the relay ---
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
+  void expect_ready() const override { prefetch(*this); }
   void read(Side& from);
   void take(Side& from, std::string_view bytes);
   bool forward_whole(Side& from, std::string_view bytes);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/wire/fields.h"
 
+#include <algorithm>
+
 #include "proxy/wire/grammar.h"
 
 namespace limpet::wire {
@@ -12,6 +14,13 @@ constexpr std::string_view kEnd = "\r\n";
 
 }  // namespace
 
+void append_field(std::string& out, std::string_view name, std::string_view value) {
+  const std::size_t before = out.size();
+  out.resize(before + name.size() + kColon.size() + value.size() + kEnd.size());
+  char* to = out.data() + before;
+  for (const std::string_view part : {name, kColon, value, kEnd}) to = std::copy(part.begin(), part.end(), to);
+}
+
 void Fields::reserve(std::size_t bytes, std::size_t fields) {
   text_.reserve(bytes);
   slots_.reserve(fields);
@@ -21,7 +30,7 @@ void Fields::add(std::string_view name, std::string_view value) {
   const FieldName known = field_name(name);
   slots_.push_back({static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()),
                     static_cast<std::uint32_t>(value.size()), known});
-  text_.append(name).append(kColon).append(value).append(kEnd);
+  append_field(text_, name, value);
   present_.add(known);
 }
 

@@ -13,6 +13,9 @@
 
 namespace limpet::wire {
 
+// Appends "name: value\r\n".
+void append_field(std::string& out, std::string_view name, std::string_view value);
+
 struct Field {
   std::string_view name;
   std::string_view value;

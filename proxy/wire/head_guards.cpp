@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // See head_guards.h. The scan runs again over a beginning each time more of it arrives, so it goes at the speed of
-// memory: memchr for the line ends and a loop that the compiler vectorises for the rest.
+// memory, eight bytes at a time; a line end is the only control byte that is allowed.
 #include "proxy/wire/head_guards.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "proxy/wire/grammar.h"
@@ -73,13 +74,28 @@ bool read_length(std::string_view text, std::uint64_t& length) {
 
 }  // namespace
 
-bool has_control(std::string_view text) {
-  unsigned char found = 0;
-  for (const unsigned char c : text) {
-    found |= static_cast<unsigned char>((static_cast<int>(c < 0x20) & static_cast<int>(c != '\t')) |
-                                        static_cast<int>(c == 0x7f));
+std::size_t find_control(std::string_view text, std::size_t from) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHigh = kOnes << 7;
+  while (from < text.size()) {
+    const std::size_t end = std::min(from + sizeof kOnes, text.size());
+    if (end - from == sizeof kOnes) {
+      std::uint64_t bytes;
+      std::memcpy(&bytes, text.data() + from, sizeof bytes);
+      const std::uint64_t del = bytes ^ (kOnes * 0x7f);
+      // The high bit of each byte below 0x20 and of each 0x7f; a borrow may set others beside one of those.
+      const std::uint64_t suspects = ((bytes - kOnes * 0x20) & ~bytes) | ((del - kOnes) & ~del);
+      if ((suspects & kHigh) == 0) {
+        from = end;
+        continue;
+      }
+    }
+    for (; from < end; ++from) {
+      const auto c = static_cast<unsigned char>(text[from]);
+      if ((c < 0x20 && c != '\t') || c == 0x7f) return from;
+    }
   }
-  return found != 0;
+  return std::string_view::npos;
 }
 
 HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind kind) {
@@ -87,12 +103,12 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
   const auto window = input.substr(0, limits.max_head);
   HeadScan scan;
   for (std::size_t at = 0;;) {
-    const auto end = window.find('\n', at);
-    const bool is_whole = end != std::string_view::npos;
-    auto line = window.substr(at, is_whole ? end - at : end);
-    const bool has_cr = line.ends_with('\r');
-    if (has_cr) line.remove_suffix(1);
-    if (has_control(line)) return refused(400, "control byte in the head");
+    const auto end = find_control(window, at);  // of the line, or there is nothing else that it may be
+    const auto line = window.substr(at, end == std::string_view::npos ? end : end - at);
+    const auto line_end = end == std::string_view::npos ? std::string_view() : window.substr(end, 2);
+    const bool has_cr = line_end == "\r" || line_end == "\r\n";
+    const bool is_whole = line_end.starts_with('\n') || line_end == "\r\n";
+    if (!line_end.empty() && !has_cr && !is_whole) return refused(400, "control byte in the head");
     if (at == 0) {
       if (const char* why = fault_in_start(line, is_whole || has_cr)) return refused(400, why);
     } else if (line.starts_with(' ') || line.starts_with('\t')) {
@@ -107,7 +123,7 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
       scan.start_line = line;
     else if (!line.empty() && ++scan.fields > limits.max_fields)
       return refused(431, "too many fields");
-    at = end + 1;
+    at = end + line_end.size();
     if (line.empty()) {
       scan.status = Status::Done;
       scan.size = at;

@@ -23,8 +23,8 @@ struct Refusal {
   explicit operator bool() const { return http_status != 0; }
 };
 
-// True if `text` has a byte that no line of a head may have: NUL, controls other than HTAB, DEL.
-bool has_control(std::string_view text);
+// The first byte at or after `from` that no line of a head may have: NUL, controls other than HTAB, DEL. npos: none.
+std::size_t find_control(std::string_view text, std::size_t from);
 
 // Finds the end of a head in one pass over its lines, refusing what can be seen without understanding fields: bare LF
 // and CR, controls, obs-fold, a start line that cannot become one, sizes over the limits. What is refused is refused at

@@ -286,7 +286,7 @@ Status BodyDecoder::Chunked::take_line(std::string_view& input, std::size_t max_
   if (is_whole) line.remove_suffix(1);
   const bool has_cr = line.ends_with('\r');
   if (has_cr) line.remove_suffix(1);
-  if (has_control(line) || (is_whole && !has_cr)) return Status::Bad;
+  if (find_control(line, 0) != std::string_view::npos || (is_whole && !has_cr)) return Status::Bad;
   return is_whole ? line_taken() : Status::NeedMore;
 }
 

@@ -63,17 +63,13 @@ void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames 
 }
 
 void append_request_line(std::string& out, std::string_view method, std::string_view target) {
-  out.append(method).append(" ").append(target).append(" HTTP/1.1\r\n");
+  (out.append(method) += ' ').append(target).append(" HTTP/1.1\r\n");
 }
 
 void append_status_line(std::string& out, unsigned status, std::string_view reason) {
   char digits[10];
   const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
-  out.append("HTTP/1.1 ").append(digits, end).append(" ").append(reason).append("\r\n");
-}
-
-void append_field(std::string& out, std::string_view name, std::string_view value) {
-  out.append(name).append(": ").append(value).append("\r\n");
+  (out.append("HTTP/1.1 ").append(digits, end) += ' ').append(reason).append("\r\n");
 }
 
 std::string_view reason_phrase(unsigned status) {

@@ -19,7 +19,6 @@ void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames 
 
 void append_request_line(std::string& out, std::string_view method, std::string_view target);  // always HTTP/1.1
 void append_status_line(std::string& out, unsigned status, std::string_view reason);           // always HTTP/1.1
-void append_field(std::string& out, std::string_view name, std::string_view value);
 inline void append_end(std::string& out) {
   out += "\r\n";
 }

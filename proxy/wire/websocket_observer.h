@@ -42,8 +42,8 @@ class WebSocketObserver {
   // one.
   Step step(std::string_view input);
 
-  // The common case of step(), in a fraction of its instructions: true where the input is one whole message of one frame of
-  // at most 64 KiB, which is then taken; false, with nothing taken, where it is anything else.
+  // The common case of step(), in a fraction of its instructions: true where the input is one whole message of one
+  // frame of at most 64 KiB, which is then taken; false, with nothing taken, where it is anything else.
   bool take_whole_message(std::string_view input) {
     if (input.size() < 4 || left_ != 0 || head_size_ != 0 || blind_ || fragmented_) return false;
     const auto byte = [&](std::size_t at) -> std::size_t { return static_cast<std::uint8_t>(input[at]); };
