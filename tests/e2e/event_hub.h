@@ -56,7 +56,7 @@ class EventSubscriber {
   std::mt19937 random_;
   std::string pending_;  // of the body
   std::int64_t sent_ = 0;
-  int pieces_ = 0;  // still to be cut small
+  int pieces_ = 0;        // still to be cut small
   bool stalled_ = false;  // since nothing was pending
   Loop::TimerId timer_ = 0;
 };
