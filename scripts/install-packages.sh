@@ -9,7 +9,7 @@ set -euo pipefail
 
 # A package, or package:command where any provider of that command will do.
 build_packages=(g++ cmake ninja-build ccache pkg-config libevent-dev libssl-dev prometheus-cpp-dev libtomlplusplus-dev
-  libboost-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libxxhash-dev)
+  libboost-dev libcli11-dev nlohmann-json3-dev libspdlog-dev libxxhash-dev liburing-dev)
 test_packages=(libboost-test-dev zlib1g-dev nodejs:node npm:npm chromium:chromium curl:curl prometheus:prometheus)
 check_packages=(clang-format:clang-format clang-tidy:clang-tidy python3:python3)
 fuzz_packages=(clang libclang-rt-14-dev llvm-14 libboost-test-dev)

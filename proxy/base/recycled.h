@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Recycled<T>: a base of a class T whose instances come and go with every request: a thread keeps the memory of its
-// last few for the next ones, which costs a tenth of malloc's way through its bins. No T may be derived from.
-// Sanitizers see every instance.
+// last few for the next ones, which costs a tenth of malloc's way through its bins. What is derived from T is not kept,
+// unless it is Recycled itself. Sanitizers see every instance.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ class Recycled {
  public:
   static void* operator new(std::size_t size) {
     Kept& kept = kept_here();
-    if (!LIMPET_RECYCLES || kept.first == nullptr) return ::operator new(size);
+    if (!LIMPET_RECYCLES || size != sizeof(T) || kept.first == nullptr) return ::operator new(size);
     Block* const block = kept.first;
     kept.first = block->next;
     --kept.count;
@@ -31,7 +31,7 @@ class Recycled {
 
   static void operator delete(void* memory, std::size_t size) {
     Kept& kept = kept_here();
-    if (!LIMPET_RECYCLES || kept.count == kMost) return ::operator delete(memory, size);
+    if (!LIMPET_RECYCLES || size != sizeof(T) || kept.count == kMost) return ::operator delete(memory, size);
     kept.first = new (memory) Block{kept.first};
     ++kept.count;
   }

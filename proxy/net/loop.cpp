@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "proxy/net/ring.h"
+
 namespace limpet::net {
 
 namespace {
@@ -25,9 +27,17 @@ Loop::Loop(const Clock* clock)
   if (!mail_watch_.start()) throw std::runtime_error("no event loop: epoll refuses");
 }
 
+Loop::~Loop() = default;
+
 event_base* Loop::base() {
   if (!guests_) guests_ = std::make_unique<GuestBase>(poller_.descriptor());
   return guests_->get();
+}
+
+std::string Loop::use_ring() {
+  std::string why;
+  ring_ = Ring::open(poller_.descriptor(), why);
+  return why;
 }
 
 Duration Loop::run_turn() {
@@ -36,9 +46,17 @@ Duration Loop::run_turn() {
     guests_->wait(patience_ms);
     patience_ms = 0;
   }
-  poller_.wait(patience_ms);
-  now();
-  poller_.dispatch();
+  if (ring_) {
+    ring_->wait(patience_ms);
+    now();
+    ring_->dispatch();
+    patience_ms = 0;
+  }
+  if (!ring_ || ring_->polled()) {
+    poller_.wait(patience_ms);
+    now();
+    poller_.dispatch();
+  }
   tick_if_due();
   in_turn_ = false;
   return read_clock() - now_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "proxy/base/clock.h"
@@ -17,14 +18,23 @@
 
 namespace limpet::net {
 
+class Ring;
+
 class Loop {
  public:
   // `clock` is what now() reads, where tests set the time by hand; null: the steady clock. It outlives the loop.
   explicit Loop(const Clock* clock = nullptr);
+  ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
   Poller& poller() { return poller_; }
+
+  // Moves the streams that are opened from here on to io_uring. Returns "", or why that cannot be; then nothing has
+  // changed.
+  std::string use_ring();
+  // Null where it is not used.
+  Ring* ring() { return ring_.get(); }
 
   // For what comes with events of its own. A loop that is asked for it once waits in libevent from then on.
   event_base* base();
@@ -65,6 +75,7 @@ class Loop {
   Watch mail_watch_;
   std::optional<Watch> descriptor_watch_;
   std::unique_ptr<GuestBase> guests_;
+  std::unique_ptr<Ring> ring_;
 
   std::function<void()> tick_;
   Duration tick_period_{};

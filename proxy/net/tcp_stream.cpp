@@ -12,12 +12,18 @@
 #include <cstring>
 
 #include "proxy/base/log.h"
+#include "proxy/net/ring_stream.h"
 
 namespace limpet::net {
 
 static_assert(EPOLLIN <= UINT8_MAX && EPOLLOUT <= UINT8_MAX);
 
 TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
+
+std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd) {
+  if (loop.ring() != nullptr) return std::make_unique<RingStream>(loop, std::move(fd));
+  return std::make_unique<TcpStream>(loop, std::move(fd));
+}
 
 TcpStream::~TcpStream() {
   poller_.forget(*this);  // though it be watched no more: the present batch may have it from before
@@ -36,7 +42,7 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
         errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
     return Error{local ? Fault::Local : Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
-  auto stream = std::make_unique<TcpStream>(loop, std::move(fd));
+  auto stream = open(loop, std::move(fd));
   stream->connecting_ = !at_once;
   return stream;
 }
@@ -108,9 +114,7 @@ void TcpStream::on_poll(std::uint32_t events) {
     events |= EPOLLIN | EPOLLOUT;  // whichever is tried says what is wrong
   }
   events &= watched_;  // an earlier one of the batch may have changed it
-  if (events != 0 && handler_ != nullptr) {
-    handler_->on_ready(*this, (events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);
-  }
+  if (events != 0) call((events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);
 }
 
 }  // namespace limpet::net

@@ -14,10 +14,11 @@
 
 namespace limpet::net {
 
-class TcpStream final : public Stream, public Recycled<TcpStream>, private Pollable {
+class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
  public:
-  // Takes a connected, non-blocking socket.
+  // Takes a connected, non-blocking socket. open() makes it one that goes through the loop's ring, where that has one.
   TcpStream(Loop& loop, Fd fd);
+  static std::unique_ptr<TcpStream> open(Loop& loop, Fd fd);
   ~TcpStream() override;
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
@@ -39,8 +40,12 @@ class TcpStream final : public Stream, public Recycled<TcpStream>, private Polla
   int descriptor() const override { return fd_.value(); }
   std::uint32_t unacknowledged() const override;
 
- private:
-  void on_poll(std::uint32_t events) override;
+ protected:
+  // Calls the handler.
+  void call(bool readable, bool writable) {
+    if (handler_ != nullptr) handler_->on_ready(*this, readable, writable);
+  }
+  Fd take_descriptor() { return std::move(fd_); }
   void expect_poll() const override {
     if (handler_ != nullptr) handler_->expect_ready();
   }
@@ -51,6 +56,9 @@ class TcpStream final : public Stream, public Recycled<TcpStream>, private Polla
   std::uint8_t watched_ = 0;  // EPOLLIN, EPOLLOUT
   bool connecting_ = false;
   bool failed_ = false;  // the kernel has told of an error
+
+ private:
+  void on_poll(std::uint32_t events) override;
 };
 
 }  // namespace limpet::net

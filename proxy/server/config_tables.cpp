@@ -28,6 +28,7 @@ using session::WebSocketSettings;
 constexpr std::int64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 
 TableReader<ProxySettings> proxy_table() {
+  using Io = ProxySettings::Io;
   return {"proxy",
           {field("workers", &ProxySettings::workers, whole<unsigned>(0, 1024)),
            field("max_sessions", &ProxySettings::max_sessions, whole<std::uint64_t>(0)),
@@ -37,7 +38,8 @@ TableReader<ProxySettings> proxy_table() {
            field("drain_over", &ProxySettings::drain_over, duration(Zero::Allowed)),
            field("drain_deadline", &ProxySettings::drain_deadline, duration(Zero::Allowed)),
            field("crash_spread", &ProxySettings::crash_spread, duration(Zero::Allowed)),
-           field("pid_file", &ProxySettings::pid_file, text())}};
+           field("pid_file", &ProxySettings::pid_file, text()),
+           field("io", &ProxySettings::io, one_of<ProxySettings::Io>({{"epoll", Io::Epoll}, {"uring", Io::Uring}}))}};
 }
 
 TableReader<AdminSettings> admin_table() {

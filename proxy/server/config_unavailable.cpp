@@ -18,7 +18,6 @@ struct LaterKey {
 };
 
 constexpr std::array kLaterKeys = {
-    LaterKey{"proxy", "io", "epoll"},
     LaterKey{"listener", "protocol", "http"},
     LaterKey{"listener", "proxy_protocol", "false"},
     LaterKey{"listener", "proxy_protocol_timeout", "3s"},

@@ -77,11 +77,13 @@ class Process final : public Control {
     };
     for (unsigned w = 0; w < workers; ++w) {
       workers_.push_back(std::make_unique<Worker>(shared_, static_cast<std::uint16_t>(w), snapshot_));
+      if (settings.proxy.io == session::ProxySettings::Io::Uring) use_ring(*workers_.back());
       shared_.workers.push_back(workers_.back().get());
     }
   }
 
   int run();
+  static void use_ring(Worker& worker);
 
   // --- Control ---
   bool accepting() const override { return !leaving_; }
@@ -233,6 +235,13 @@ int Process::run() {
   }
   log::info("limpet has left");
   return 0;
+}
+
+// What the kernel lacks is no reason not to serve.
+void Process::use_ring(Worker& worker) {
+  const std::string why = worker.loop().use_ring();
+  if (!why.empty())
+    log::warn("io = \"uring\" is not possible here, epoll is used", {{"worker", worker.index()}, {"why", why}});
 }
 
 void Process::take_signals(int signals) {

@@ -144,6 +144,8 @@ struct ListenerSettings {
 };
 
 struct ProxySettings {
+  enum class Io : std::uint8_t { Epoll, Uring };
+
   unsigned workers = 0;
   std::uint64_t max_sessions = 0;
   std::uint64_t max_keys = 1000000;
@@ -153,6 +155,7 @@ struct ProxySettings {
   milliseconds drain_deadline{60000};
   milliseconds crash_spread{5000};
   std::string pid_file;
+  Io io = Io::Epoll;
 };
 
 struct AdminSettings {

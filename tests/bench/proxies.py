@@ -11,7 +11,7 @@ import subprocess
 from processes import BenchError, Load, Process, free_port, wait_for_answer
 
 HERE = pathlib.Path(__file__).resolve().parent
-NAMES = ["relay", "limpet", "nginx", "haproxy"]
+NAMES = ["relay", "limpet", "limpet-uring", "nginx", "haproxy"]
 
 
 class Proxy:
@@ -26,6 +26,8 @@ class Proxy:
         first, second = (f"127.0.1.{10 * index + i}" for i in (1, 2))
         self.values = {
             "DIR": bench.dir,
+            "NAME": name,
+            "IO": "uring" if name == "limpet-uring" else "epoll",
             "PORT": self.port,
             "BACKEND_ONE": f"{first}:{backend_port}",
             "BACKEND_TWO": f"{second}:{backend_port}",
@@ -34,9 +36,11 @@ class Proxy:
         }
         self.started = []
         self.start("backend", [bench.program("bench_backend"), str(backend_port)], bench.peer_cpus)
+        limpet = lambda: [bench.limpet, "run", "-c", self.configuration("limpet.toml")]  # noqa: E731
         commands = {
             "relay": lambda: [bench.program("bench_relay"), str(self.port), first, str(backend_port)],
-            "limpet": lambda: [bench.limpet, "run", "-c", self.configuration("limpet.toml")],
+            "limpet": limpet,
+            "limpet-uring": limpet,
             "nginx": lambda: [find("nginx"), "-c", self.configuration("nginx.conf"), "-p", str(bench.dir)],
             "haproxy": lambda: [find("haproxy"), "-db", "-f", self.configuration("haproxy.cfg")],
         }
@@ -54,7 +58,7 @@ class Proxy:
         text = (HERE / f"{name}.in").read_text(encoding="utf-8")
         for key, value in self.values.items():
             text = text.replace(f"@{key}@", str(value))
-        target = self.bench.dir / name
+        target = self.bench.dir / f"{self.name}-{name}"
         target.write_text(text, encoding="utf-8")
         return str(target)
 
@@ -78,6 +82,8 @@ def _first_line(command):
 def version(bench, name):
     if name == "relay":
         return "tests/bench/relay.cpp: epoll, parses nothing"
+    if name == "limpet-uring":
+        return 'the same, with io = "uring"'
     if name == "limpet":
         done = subprocess.run([bench.limpet, "version"], stdout=subprocess.PIPE, text=True, check=True)
         return ", ".join(done.stdout.splitlines()[:3])

@@ -42,7 +42,12 @@ std::string binary() {
 
 }  // namespace
 
-ProxyProcess::ProxyProcess(const std::string& config) {
+// Requires: `config` has a [proxy] table.
+ProxyProcess::ProxyProcess(std::string config) {
+  if (const char* io = std::getenv("LIMPET_IO")) {
+    constexpr std::string_view kTable = "[proxy]\n";
+    config.insert(config.find(kTable) + kTable.size(), std::string("io = \"") + io + "\"\n");
+  }
   std::string pattern = (std::filesystem::temp_directory_path() / "limpet-e2e-XXXXXX").string();
   if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("no temporary directory");
   directory_ = pattern;

@@ -20,7 +20,7 @@ class ProxyProcess {
   };
 
   // `config` lacks [admin], which is added. Throws where /readyz does not answer 200 in time.
-  explicit ProxyProcess(const std::string& config);
+  explicit ProxyProcess(std::string config);
   ~ProxyProcess();
   ProxyProcess(const ProxyProcess&) = delete;
   ProxyProcess& operator=(const ProxyProcess&) = delete;

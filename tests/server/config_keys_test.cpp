@@ -66,6 +66,7 @@ void dump_process(const session::Settings& settings, Values& out) {
   out["proxy.drain_deadline"] = as_text(proxy.drain_deadline);
   out["proxy.crash_spread"] = as_text(proxy.crash_spread);
   out["proxy.pid_file"] = as_text(proxy.pid_file);
+  out["proxy.io"] = as_text(proxy.io);
   out["admin.socket"] = as_text(settings.admin.socket);
   out["admin.address"] = as_text(settings.admin.address);
   out["admin.token_file"] = as_text(settings.admin.token);
@@ -223,6 +224,7 @@ const std::vector<Other> kOthers = {
     {"proxy.drain_deadline", "\"2m\"", "2m"},
     {"proxy.crash_spread", "\"250ms\"", "250ms"},
     {"proxy.pid_file", "\"/run/limpet.pid\"", "/run/limpet.pid"},
+    {"proxy.io", "\"uring\"", "#1"},
     {"admin.socket", "\"\"", ""},
     {"admin.address", "\"[::1]:9901\"", "[::1]:9901"},
     {"admin.token_file", "\"" LIMPET_SOURCE_DIR "/tests/server/data/token\"", "tide"},

@@ -166,7 +166,6 @@ BOOST_AUTO_TEST_CASE(a_text_of_the_wrong_form_says_which_form_was_expected) {
 
 BOOST_AUTO_TEST_CASE(what_this_version_lacks_is_refused_and_never_ignored) {
   check_mistakes({
-      {"proxy", "io = \"uring\"", "'io' = \"uring\" is not available in this version", 1},
       {"listener", "protocol = \"mqtt\"", "'protocol' = \"mqtt\" is not available in this version", 1},
       {"listener", "proxy_protocol = true", "'proxy_protocol' = true is not available in this version", 1},
       {"listener", "proxy_protocol_timeout = \"4s\"", "'proxy_protocol_timeout' = \"4s\" is not available", 1},

@@ -127,7 +127,7 @@ class Limpet:
         self.port, self.admin_port = free_port(), free_port()
         if routes is None:
             routes = f'[[route]]\npath = "/"\npool = "main"\n{route}\n'
-        text = (f'[proxy]\nworkers = {workers}\ndrain_delay = "0s"\n{proxy}\n[admin]\nsocket = "{self.directory}/admin.sock"\n'
+        text = (f'[proxy]\nworkers = {workers}\nio = "{os.environ.get("LIMPET_IO", "epoll")}"\ndrain_delay = "0s"\n{proxy}\n[admin]\nsocket = "{self.directory}/admin.sock"\n'
                 f'address = "127.0.0.1:{self.admin_port}"\n[[listener]]\nname = "web"\naddress = "127.0.0.1:{self.port}"\n{limits}\n'
                 f'{routes}[[pool]]\nname = "main"\n[pool.affinity]\n{keys}\n{pool}\n')
         for backend in backends:

@@ -88,7 +88,7 @@ export async function startLimpet(backends, { proxy = '', listener = '', route =
   const file = path.join(directory, 'limpet.toml');
   writeFileSync(
     file,
-    `[proxy]\nworkers = 2\ndrain_delay = "100ms"\n${proxy}\n[admin]\nsocket = "${directory}/admin.sock"\n` +
+    `[proxy]\nworkers = 2\nio = "${process.env.LIMPET_IO ?? 'epoll'}"\ndrain_delay = "100ms"\n${proxy}\n[admin]\nsocket = "${directory}/admin.sock"\n` +
       `address = "127.0.0.1:${admin}"\n[[listener]]\nname = "web"\naddress = "127.0.0.1:${port}"\n${listener}\n` +
       `[[route]]\npath = "/"\npool = "main"\n${route}\n[[pool]]\nname = "main"\n${pool}\n` +
       backends.map((b) => `[[pool.backend]]\nname = "${b.name}"\naddress = "127.0.0.1:${b.port}"\nweight = ${b.weight ?? 1}\n`).join(''),

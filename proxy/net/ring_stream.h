@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// RingStream: a TcpStream whose bytes come and go through the loop's Ring. It looks like any other Stream: what has
+// been received waits in shared buffers until it is read, and a small write is taken at once and leaves with the turn.
+// What is rare goes the common way: a connect, a large write, a peer that is slow.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxy/net/ring.h"
+#include "proxy/net/tcp_stream.h"
+
+namespace limpet::net {
+
+class RingStream final : public TcpStream, public Recycled<RingStream> {
+ public:
+  using Recycled<RingStream>::operator new;
+  using Recycled<RingStream>::operator delete;
+
+  // Requires: loop.ring() is not null.
+  RingStream(Loop& loop, Fd fd);
+  ~RingStream() override;
+
+  IoResult read(char* to, std::size_t size) override;
+  IoResult write(const iovec* pieces, int count) override;
+  void shut_write() override;
+  void watch(bool readable, bool writable) override;
+  std::uint32_t unacknowledged() const override;
+
+  // --- the ring's calls ---
+  void took(std::uint16_t buffer);
+  void receive_over(int result);
+  void sent(bool whole);
+  void deliver();
+  void expect_delivery() const { expect_poll(); }
+
+ private:
+  bool has_input() const { return first_ != Ring::kNone || held_ != nullptr || (end_ != IoStatus::Ok && !end_told_); }
+  bool ended() const { return end_ != IoStatus::Ok; }
+  void arm();
+  void queue();
+  void hold();
+  void watch_writable();
+
+  Ring& ring_;
+  std::unique_ptr<std::string> held_;  // received, but not wanted at present: it goes before the buffers
+  std::uint32_t receive_ = Ring::kNobody;
+  std::uint32_t send_ = Ring::kNobody;  // one at a time: their order is the stream's
+  std::uint16_t first_ = Ring::kNone;   // the buffers with what was received
+  std::uint16_t last_ = Ring::kNone;
+  std::uint16_t offset_ = 0;     // of the first one, taken already
+  IoStatus end_ = IoStatus::Ok;  // Eof or Reset, behind the buffers
+  bool end_told_ = false;
+  bool cancelled_ = false;  // the receive is on its way out
+  bool wants_read_ = false;
+  bool wants_write_ = false;
+  bool may_write_ = false;  // a send has ended since the last call
+  bool queued_ = false;
+  bool shut_due_ = false;  // FIN, behind the send
+};
+
+}  // namespace limpet::net
