@@ -10,6 +10,13 @@
 
 namespace limpet::net {
 
+namespace {
+
+constexpr std::uint16_t kBulk = 8;       // buffers that came in one turn, from which on a stream is read directly
+constexpr std::uint8_t kSmallReads = 4;  // after so many it is the ring's again
+
+}  // namespace
+
 RingStream::RingStream(Loop& loop, Fd fd) : TcpStream(loop, std::move(fd)), ring_(*loop.ring()) {}
 
 RingStream::~RingStream() {
@@ -34,14 +41,32 @@ IoResult RingStream::read(char* to, std::size_t size) {
     std::memcpy(to + n, bytes.data(), part);
     n += part;
     offset_ = static_cast<std::uint16_t>(offset_ + part);
-    if (part < bytes.size()) break;
-    ring_.give_back(std::exchange(first_, ring_.after(first_)));
-    offset_ = 0;
+    if (part == bytes.size()) pass(first_);
   }
   if (n > 0) return {IoStatus::Ok, n};
-  if (!ended()) return {IoStatus::WouldBlock, 0};
-  end_told_ = true;
-  return {end_, 0};
+  if (ended()) {
+    end_told_ = true;
+    return {end_, 0};
+  }
+  if (receive_ != Ring::kNobody) return {IoStatus::WouldBlock, 0};
+  const IoResult result = TcpStream::read(to, size);
+  if (result.status == IoStatus::Ok) note_direct_read(result.n);
+  return result;
+}
+
+// The first buffer has been read.
+void RingStream::pass(std::uint16_t buffer) {
+  first_ = ring_.after(buffer);
+  offset_ = 0;
+  --chained_;
+  ring_.give_back(buffer);
+}
+
+void RingStream::note_direct_read(std::size_t n) {
+  small_reads_ = n < Ring::kReceiveSize ? static_cast<std::uint8_t>(small_reads_ + 1) : std::uint8_t{0};
+  if (!bulk_ || small_reads_ < kSmallReads) return;
+  bulk_ = false;
+  update_requests();
 }
 
 IoResult RingStream::write(const iovec* pieces, int count) {
@@ -67,17 +92,26 @@ void RingStream::watch(bool readable, bool writable) {
   if (readable == wants_read_ && writable == wants_write_) return;
   wants_read_ = readable;
   wants_write_ = writable;
-  if (readable) {
-    arm();
-    if (has_input()) queue();
-  } else {
-    if (receive_ != Ring::kNobody && !cancelled_) {
-      cancelled_ = true;
-      ring_.cancel_receive(receive_);
-    }
-    hold();
+  if (!readable) hold();
+  if (readable && has_input()) queue();
+  update_requests();
+}
+
+// What is asked of the ring and of the poller, by what is wanted and what is under way. Only one of them reads: their
+// bytes would come in any order.
+void RingStream::update_requests() {
+  const bool receives = receive_ != Ring::kNobody;
+  const bool reads = wants_read_ && !ended();
+  if (receives && !cancelled_ && (!reads || bulk_)) {
+    cancelled_ = true;
+    ring_.cancel_receive(receive_);
   }
-  watch_writable();
+  if (!receives && reads && !bulk_) {
+    receive_ = ring_.receive(*this, descriptor());
+    if (receive_ == Ring::kNobody) bulk_ = true;  // no room for the request
+  }
+  // While a send is under way its end tells that more can be written.
+  TcpStream::watch(receive_ == Ring::kNobody && reads && bulk_, wants_write_ && send_ == Ring::kNobody);
 }
 
 std::uint32_t RingStream::unacknowledged() const {
@@ -91,6 +125,7 @@ void RingStream::took(std::uint16_t buffer) {
     ring_.chain(last_, buffer);
   }
   last_ = buffer;
+  ++chained_;
   if (wants_read_) {
     queue();
   } else {
@@ -100,10 +135,12 @@ void RingStream::took(std::uint16_t buffer) {
 
 // The buffers are everybody's: what is not wanted at present does not stay in them.
 void RingStream::hold() {
+  if (first_ == Ring::kNone) return;
+  if (held_ == nullptr) held_ = std::make_unique<std::string>();
+  held_->reserve(held_->size() + chained_ * Ring::kReceiveSize);
   while (first_ != Ring::kNone) {
-    if (held_ == nullptr) held_ = std::make_unique<std::string>();
-    held_->append(ring_.received(first_).substr(std::exchange(offset_, 0)));
-    ring_.give_back(std::exchange(first_, ring_.after(first_)));
+    held_->append(ring_.received(first_).substr(offset_));
+    pass(first_);
   }
 }
 
@@ -116,9 +153,8 @@ void RingStream::receive_over(int result) {
   } else if (result < 0 && result != -ENOBUFS && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
     end_ = IoStatus::Reset;
   }
-  if (!wants_read_) return;
-  if (ended()) return queue();
-  arm();
+  if (wants_read_ && ended()) queue();
+  update_requests();
 }
 
 void RingStream::sent(bool whole) {
@@ -131,29 +167,17 @@ void RingStream::sent(bool whole) {
 
 void RingStream::deliver() {
   queued_ = false;
+  if (chained_ >= kBulk) bulk_ = true;
   const bool readable = wants_read_ && has_input();
   const bool writable = wants_write_ && std::exchange(may_write_, false);
   if (readable || writable) call(readable, writable);
   if (wants_read_ && has_input()) queue();
-  watch_writable();
-}
-
-void RingStream::arm() {
-  if (receive_ != Ring::kNobody || ended()) return;
-  receive_ = ring_.receive(*this, descriptor());
-  if (receive_ != Ring::kNobody) return;
-  end_ = IoStatus::Reset;  // no room for the request, which happens only when all is over
-  queue();
+  update_requests();
 }
 
 void RingStream::queue() {
   if (std::exchange(queued_, true)) return;
   ring_.queue(*this);
-}
-
-// While a send is under way its end tells; otherwise the poller does.
-void RingStream::watch_writable() {
-  TcpStream::watch(false, wants_write_ && send_ == Ring::kNobody);
 }
 
 }  // namespace limpet::net

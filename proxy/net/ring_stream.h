@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // RingStream: a TcpStream whose bytes come and go through the loop's Ring. It looks like any other Stream: what has
 // been received waits in shared buffers until it is read, and a small write is taken at once and leaves with the turn.
-// What is rare goes the common way: a connect, a large write, a peer that is slow.
+// What is rare goes the common way: a connect, a large write, a peer that is slow. So does a stream that brings much at
+// a time, as long as it does: the ring would fill its buffers before anyone could say stop.
 #pragma once
 
 #include <memory>
@@ -37,10 +38,11 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
  private:
   bool has_input() const { return first_ != Ring::kNone || held_ != nullptr || (end_ != IoStatus::Ok && !end_told_); }
   bool ended() const { return end_ != IoStatus::Ok; }
-  void arm();
   void queue();
   void hold();
-  void watch_writable();
+  void pass(std::uint16_t buffer);
+  void update_requests();
+  void note_direct_read(std::size_t n);
 
   Ring& ring_;
   std::unique_ptr<std::string> held_;  // received, but not wanted at present: it goes before the buffers
@@ -48,10 +50,13 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   std::uint32_t send_ = Ring::kNobody;  // one at a time: their order is the stream's
   std::uint16_t first_ = Ring::kNone;   // the buffers with what was received
   std::uint16_t last_ = Ring::kNone;
+  std::uint16_t chained_ = 0;    // how many these are
   std::uint16_t offset_ = 0;     // of the first one, taken already
   IoStatus end_ = IoStatus::Ok;  // Eof or Reset, behind the buffers
   bool end_told_ = false;
-  bool cancelled_ = false;  // the receive is on its way out
+  bool cancelled_ = false;        // the receive is on its way out
+  bool bulk_ = false;             // it is read by calls of our own
+  std::uint8_t small_reads_ = 0;  // in a row, while it is
   bool wants_read_ = false;
   bool wants_write_ = false;
   bool may_write_ = false;  // a send has ended since the last call
