@@ -18,7 +18,7 @@ SYSCONFDIR ?= /etc
 DESTDIR ?=
 UNITY ?= ON
 JOBS ?= $(shell nproc)
-TEST_JOBS ?= 2
+TEST_JOBS ?= 3
 FUZZ_SECONDS ?= 60
 ARGS ?=
 

@@ -72,6 +72,7 @@ void RingStream::note_direct_read(std::size_t n) {
 IoResult RingStream::write(const iovec* pieces, int count) {
   std::size_t size = 0;
   for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
+  if (end_ == IoStatus::Reset) return {IoStatus::Reset, 0};
   if (send_ != Ring::kNobody) {
     if (ring_.add_to_send(send_, pieces, count, size)) return {IoStatus::Ok, size};
     return {IoStatus::WouldBlock, 0};

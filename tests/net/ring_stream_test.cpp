@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams over io_uring on real TCP sockets: what is promised of a Stream holds although its bytes travel otherwise.
+#include "proxy/net/ring_stream.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <cerrno>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "proxy/net/loop.h"
+
+namespace limpet::net {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+struct Pair {
+  Fd ours;    // non-blocking
+  Fd theirs;  // blocking
+};
+
+Pair connected_pair() {
+  Fd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  BOOST_TEST_REQUIRE(::bind(listening.value(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+  BOOST_TEST_REQUIRE(::listen(listening.value(), 1) == 0);
+  ::getsockname(listening.value(), reinterpret_cast<sockaddr*>(&address), &size);
+  Fd theirs(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  BOOST_TEST_REQUIRE(::connect(theirs.value(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+  Fd ours(::accept4(listening.value(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  BOOST_TEST_REQUIRE(ours.open());
+  return {std::move(ours), std::move(theirs)};
+}
+
+// Sends back what it gets; what the peer does not take waits, and meanwhile nothing more is read.
+struct Echo final : StreamHandler {
+  Echo(Loop& loop, Fd fd) : stream(TcpStream::open(loop, std::move(fd))) {
+    stream->set_handler(this);
+    stream->watch(true, false);
+  }
+  void on_ready(Stream&, bool readable, bool writable) override {
+    ++calls;
+    if (writable) put();
+    if (readable) {
+      char buffer[64 * 1024];
+      const IoResult got = stream->read(buffer, sizeof buffer);
+      last = got.status;
+      if (got.status == IoStatus::Ok) {
+        seen += got.n;
+        waiting.append(buffer, got.n);
+        put();
+      }
+    }
+    eof = eof || last == IoStatus::Eof || last == IoStatus::Reset;
+    watch();
+  }
+  void watch() { stream->watch(!eof && !paused && waiting.empty(), !waiting.empty()); }
+  void put() {
+    if (waiting.empty()) return;
+    const iovec piece{waiting.data(), waiting.size()};
+    const IoResult sent = stream->write(&piece, 1);
+    if (sent.status == IoStatus::Ok) waiting.erase(0, sent.n);
+    if (sent.status == IoStatus::Reset) waiting.clear();
+  }
+
+  std::unique_ptr<TcpStream> stream;
+  std::string waiting;
+  IoStatus last = IoStatus::WouldBlock;
+  std::size_t seen = 0;
+  int calls = 0;
+  bool paused = false;
+  bool eof = false;
+};
+
+struct Fixture {
+  Fixture() {
+    BOOST_TEST_REQUIRE(loop.use_ring() == "");
+    loop.set_tick(milliseconds(2), [] {});
+  }
+  void turn_until(const std::function<bool()>& done) {
+    const auto deadline = steady_clock::now() + seconds(20);
+    while (!done()) {
+      BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
+      loop.run_turn();
+    }
+  }
+  void turns(int n) {
+    for (int i = 0; i < n; ++i) loop.run_turn();
+  }
+  void write(Stream& stream, std::string_view text) {
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    const IoResult result = stream.write(&piece, 1);
+    BOOST_TEST((result.status == IoStatus::Ok && result.n == text.size()));
+  }
+
+  Loop loop;
+};
+
+std::string receive_to_end(int fd, int& error) {
+  std::string all;
+  char buffer[4096];
+  ssize_t n;
+  while ((n = ::recv(fd, buffer, sizeof buffer, 0)) > 0) all.append(buffer, static_cast<std::size_t>(n));
+  error = n < 0 ? errno : 0;
+  return all;
+}
+
+void send_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+std::string sample(std::size_t size, unsigned seed) {
+  std::mt19937 random(seed);
+  std::string text(size, '\0');
+  for (char& c : text) c = static_cast<char>(random());
+  return text;
+}
+
+// The proxy does without where the kernel does, and so does this suite.
+boost::test_tools::assertion_result kernel_has_it(boost::unit_test::test_unit_id) {
+  Loop loop;
+  const std::string why = loop.use_ring();
+  boost::test_tools::assertion_result result(why.empty());
+  result.message() << why;
+  return result;
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(ring_stream, Fixture, *boost::unit_test::precondition(kernel_has_it))
+
+BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_whoever_pauses) {
+  for (unsigned seed = 1; seed <= 12; ++seed) {
+    Pair pair = connected_pair();
+    const int peer = pair.theirs.value();
+    Echo echo(loop, std::move(pair.ours));
+    const std::string text = sample(3'000'000, seed);
+    std::thread sender([&] {
+      std::mt19937 random(seed);
+      const bool bulk = seed % 3 == 0;
+      for (std::size_t at = 0; at < text.size();) {
+        const std::size_t most = bulk || random() % 50 == 0 ? 200'000 : 1 + random() % 3000;
+        const auto piece = std::string_view(text).substr(at, most);
+        send_all(peer, piece);
+        at += piece.size();
+        if (random() % 40 == 0) std::this_thread::yield();
+      }
+      ::shutdown(peer, SHUT_WR);
+    });
+    std::string back;
+    std::thread receiver([&] {
+      char buffer[30'000];
+      while (back.size() < text.size()) {
+        const ssize_t n = ::recv(peer, buffer, sizeof buffer, 0);
+        if (n <= 0) return;
+        back.append(buffer, static_cast<std::size_t>(n));
+      }
+    });
+    std::mt19937 random(seed + 100);
+    turn_until([&] {
+      if (random() % 16 == 0) {
+        echo.paused = !echo.paused;
+        echo.watch();
+      }
+      if (echo.seen == text.size() && echo.paused) {
+        echo.paused = false;
+        echo.watch();
+      }
+      return echo.eof && echo.waiting.empty();
+    });
+    echo.stream->shut_write();
+    turns(2);
+    sender.join();
+    receiver.join();
+    BOOST_TEST(echo.seen == text.size());
+    BOOST_TEST((echo.last == IoStatus::Eof));
+    BOOST_TEST((back == text));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(more_streams_than_buffers_are_all_served) {
+  std::vector<Pair> pairs;
+  std::vector<std::unique_ptr<Echo>> echoes;
+  constexpr std::size_t kStreams = 3 * Ring::kReceiveBuffers;
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    pairs.push_back(connected_pair());
+    echoes.push_back(std::make_unique<Echo>(loop, std::move(pairs.back().ours)));
+  }
+  turns(2);
+  for (auto& pair : pairs) send_all(pair.theirs.value(), "hello");
+  turn_until([&] {
+    std::size_t seen = 0;
+    for (const auto& echo : echoes) seen += echo->seen;
+    return seen == 5 * kStreams;
+  });
+  turns(3);
+  for (auto& pair : pairs) {
+    char buffer[8];
+    BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_DONTWAIT) == 5);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_stream_is_gone_by_then) {
+  for (const bool shut : {false, true}) {
+    for (const bool destroy_at_once : {false, true}) {
+      Pair pair = connected_pair();
+      auto stream = TcpStream::open(loop, std::move(pair.ours));
+      stream->watch(true, false);
+      write(*stream, "good");
+      write(*stream, "bye");
+      if (shut) stream->shut_write();
+      if (!destroy_at_once) turns(2);
+      stream.reset();
+      turns(2);
+      int error = 0;
+      BOOST_TEST(receive_to_end(pair.theirs.value(), error) == "goodbye");
+      BOOST_TEST(error == 0);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
+  Pair pair = connected_pair();
+  Echo echo(loop, std::move(pair.ours));
+  turns(2);
+  const linger now{1, 0};
+  ::setsockopt(pair.theirs.value(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  pair.theirs.reset();
+  turn_until([&] { return echo.last == IoStatus::Reset; });
+
+  Pair other = connected_pair();
+  auto stream = TcpStream::open(loop, std::move(other.ours));
+  stream->watch(true, false);
+  turns(2);
+  stream->close_with_reset();
+  stream.reset();
+  turns(2);
+  int error = 0;
+  receive_to_end(other.theirs.value(), error);
+  BOOST_TEST(error == ECONNRESET);
+}
+
+BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
+  Pair pair = connected_pair();
+  Echo echo(loop, std::move(pair.ours));
+  turns(2);
+  echo.paused = true;
+  echo.watch();
+  send_all(pair.theirs.value(), "while away");
+  ::shutdown(pair.theirs.value(), SHUT_WR);
+  turns(10);
+  BOOST_TEST(echo.calls == 0);
+  echo.paused = false;
+  echo.watch();
+  turn_until([&] { return echo.eof; });
+  BOOST_TEST(echo.seen == 10U);
+  BOOST_TEST((echo.last == IoStatus::Eof));
+}
+
+BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
+  Pair pair = connected_pair();
+  Echo echo(loop, std::move(pair.ours));
+  const int peer = pair.theirs.value();
+  const timeval patience{0, 300'000};
+  ::setsockopt(peer, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  std::atomic<bool> over{false};
+  std::thread sender([&] {
+    send_all(peer, std::string(64'000'000, 'x'));
+    over = true;
+  });
+  turn_until([&] { return over.load(); });
+  sender.join();
+  BOOST_TEST(echo.waiting.size() <= 64U * 1024);
+  BOOST_TEST(echo.seen < 32'000'000U);  // the rest waits in the kernel's buffers, and the sender had to
+}
+
+BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_stream) {
+  for (int i = 0; i < 50; ++i) {
+    Pair old = connected_pair();
+    auto stream = TcpStream::open(loop, std::move(old.ours));
+    stream->watch(true, false);
+    if (i % 2 == 0) turns(1);
+    send_all(old.theirs.value(), "for the old one");
+    write(*stream, "from the old one");
+    stream.reset();
+    Pair pair = connected_pair();
+    Echo echo(loop, std::move(pair.ours));
+    turns(3);
+    BOOST_TEST(echo.seen == 0U);
+    send_all(pair.theirs.value(), "new");
+    turn_until([&] { return echo.seen > 0; });
+    turns(2);
+    char buffer[64];
+    BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_DONTWAIT) == 3);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(listening_mail_and_ticks_go_on_beside_busy_streams) {
+  Pair pair = connected_pair();
+  Echo echo(loop, std::move(pair.ours));
+  bool mailed = false;
+  int ticks = 0;
+  loop.set_tick(milliseconds(1), [&] { ++ticks; });
+  std::atomic<bool> over{false};
+  std::thread talker([&, peer = pair.theirs.value()] {
+    char buffer[64];
+    while (!over) {
+      send_all(peer, "ping");
+      if (::recv(peer, buffer, sizeof buffer, 0) <= 0) return;
+    }
+  });
+  turn_until([&] { return echo.seen > 100; });
+  std::thread poster([&] { loop.post([&] { mailed = true; }); });
+  turn_until([&] { return mailed && ticks > 5; });
+  poster.join();
+  over = true;
+  ::shutdown(pair.theirs.value(), SHUT_RDWR);
+  talker.join();
+  turn_until([&] { return echo.eof; });
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace limpet::net
