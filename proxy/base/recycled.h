@@ -31,7 +31,7 @@ class Recycled {
 
   static void operator delete(void* memory, std::size_t size) {
     Kept& kept = kept_here();
-    if (!LIMPET_RECYCLES || size != sizeof(T) || kept.count == kMost) return ::operator delete(memory, size);
+    if (!LIMPET_RECYCLES || size != sizeof(T) || kept.count == kMost) return ::operator delete(memory);
     kept.first = new (memory) Block{kept.first};
     ++kept.count;
   }
@@ -48,7 +48,7 @@ class Recycled {
       while (first != nullptr) {
         Block* const block = first;
         first = block->next;
-        ::operator delete(block, sizeof(T));
+        ::operator delete(block);
       }
     }
     Block* first = nullptr;
