@@ -134,7 +134,7 @@ void Ring::wait(int ms) {
     io_uring_cqe* first = nullptr;
     io_uring_submit_and_wait_timeout(&ring_, &first, 1, ms < 0 ? nullptr : &patience, nullptr);
   }
-  closing_.clear();
+  if (io_uring_sq_ready(&ring_) == 0) closing_.clear();  // what could not be handed over names them still
   unsigned head;
   unsigned count = 0;
   io_uring_cqe* completion;
