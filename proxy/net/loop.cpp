@@ -62,6 +62,10 @@ Duration Loop::run_turn() {
   return read_clock() - now_;
 }
 
+void Loop::finish() {
+  if (ring_) ring_->wait(0);
+}
+
 int Loop::until_tick_ms() const {
   if (!tick_) return -1;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - std::chrono::steady_clock::now());

@@ -51,6 +51,9 @@ class Loop {
   // Waits for events and runs their callbacks, and the tick. Returns how long they took.
   Duration run_turn();
 
+  // No turn follows: what the last one wrote leaves now.
+  void finish();
+
   // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.
   void post(std::function<void()> work);
 

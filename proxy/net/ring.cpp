@@ -226,12 +226,13 @@ std::uint32_t Ring::receive(RingStream& stream, int descriptor) {
   return request;
 }
 
-void Ring::cancel_receive(std::uint32_t request) {
+bool Ring::cancel_receive(std::uint32_t request) {
   io_uring_sqe* const entry = prepare(Kind::Nothing, 0);
-  if (entry == nullptr) return;
+  if (entry == nullptr) return false;
   const auto data = entry->user_data;
   io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(Kind::Receive) << 32 | request, 0);
   entry->user_data = data;
+  return true;
 }
 
 std::uint32_t Ring::send(RingStream& stream, int descriptor, const iovec* pieces, int count, std::size_t size) {
@@ -258,14 +259,15 @@ bool Ring::add_to_send(std::uint32_t request, const iovec* pieces, int count, st
   return true;
 }
 
-void Ring::forget(const RingStream& stream, std::uint32_t receive, std::uint32_t send) {
-  if (receive != kNobody) {
-    receivers_[receive] = nullptr;
-    cancel_receive(receive);
-  }
-  if (send != kNobody) sends_[send].stream = nullptr;
-  std::replace(ready_.begin(), ready_.end(), const_cast<RingStream*>(&stream), static_cast<RingStream*>(nullptr));
-  std::replace(batch_.begin(), batch_.end(), const_cast<RingStream*>(&stream), static_cast<RingStream*>(nullptr));
+void Ring::abandon_receive(std::uint32_t request, int descriptor) {
+  receivers_[request] = nullptr;
+  if (!cancel_receive(request)) ::shutdown(descriptor, SHUT_RDWR);  // which ends it, too: it must not keep the socket
+}
+
+void Ring::unqueue(const RingStream& stream) {
+  const auto is_it = [&](const RingStream* queued) { return queued == &stream; };
+  std::replace_if(ready_.begin(), ready_.end(), is_it, nullptr);
+  std::replace_if(batch_.begin(), batch_.end(), is_it, nullptr);
 }
 
 }  // namespace limpet::net

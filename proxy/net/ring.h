@@ -47,8 +47,8 @@ class Ring {
   // --- for RingStream ---
   // kNobody where it cannot be done now.
   std::uint32_t receive(RingStream& stream, int descriptor);
-  // The receive gives nothing more, sooner or later; receive_over() tells when.
-  void cancel_receive(std::uint32_t request);
+  // The receive gives nothing more, sooner or later; receive_over() tells when. False where it cannot be done now.
+  bool cancel_receive(std::uint32_t request);
   // Copies the bytes, at most kSendSize, which leave in order; kNobody where no buffer is free.
   std::uint32_t send(RingStream& stream, int descriptor, const iovec* pieces, int count, std::size_t size);
   // Adds to a send that has not been handed over yet. False where it has, or has no room.
@@ -56,8 +56,10 @@ class Ring {
   std::uint32_t send_size(std::uint32_t request) const { return sends_[request].size; }
   // Calls its deliver() in the next dispatch().
   void queue(RingStream& stream);
-  // It is about to be destroyed.
-  void forget(const RingStream& stream, std::uint32_t receive, std::uint32_t send);
+  // It is about to be destroyed: no call any more, and its place in the next dispatch() is void where it was queued.
+  void unqueue(const RingStream& stream);
+  void abandon_receive(std::uint32_t request, int descriptor);
+  void abandon_send(std::uint32_t request) { sends_[request].stream = nullptr; }
   // Requests for it may not have been handed over: it is closed when they have.
   void close_later(Fd descriptor) { closing_.push_back(std::move(descriptor)); }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/net/ring_stream.h"
 
-#include <sys/epoll.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -22,7 +20,9 @@ RingStream::RingStream(Loop& loop, Fd fd) : TcpStream(loop, std::move(fd)), ring
 RingStream::~RingStream() {
   for (std::uint16_t buffer = first_; buffer != Ring::kNone;)
     ring_.give_back(std::exchange(buffer, ring_.after(buffer)));
-  if (queued_ || receive_ != Ring::kNobody || send_ != Ring::kNobody) ring_.forget(*this, receive_, send_);
+  if (queued_) ring_.unqueue(*this);
+  if (receive_ != Ring::kNobody) ring_.abandon_receive(receive_, descriptor());
+  if (send_ != Ring::kNobody) ring_.abandon_send(send_);
   TcpStream::watch(false, false);  // the set would keep it as long as any request does
   ring_.close_later(take_descriptor());
 }
@@ -104,8 +104,7 @@ void RingStream::update_requests() {
   const bool receives = receive_ != Ring::kNobody;
   const bool reads = wants_read_ && !ended();
   if (receives && !cancelled_ && (!reads || bulk_)) {
-    cancelled_ = true;
-    ring_.cancel_receive(receive_);
+    cancelled_ = ring_.cancel_receive(receive_);
   }
   if (!receives && reads && !bulk_) {
     receive_ = ring_.receive(*this, descriptor());
@@ -168,7 +167,7 @@ void RingStream::sent(bool whole) {
 
 void RingStream::deliver() {
   queued_ = false;
-  if (chained_ >= kBulk) bulk_ = true;
+  if (chained_ >= kBulk && !std::exchange(bulk_, true)) small_reads_ = 0;
   const bool readable = wants_read_ && has_input();
   const bool writable = wants_write_ && std::exchange(may_write_, false);
   if (readable || writable) call(readable, writable);

@@ -71,6 +71,7 @@ void Worker::listen(std::uint16_t listener, Fd listening) {
 
 void Worker::run() {
   while (running_) run_turn();
+  loop_.finish();
 }
 
 void Worker::run_turn() {
