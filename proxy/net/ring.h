@@ -54,6 +54,8 @@ class Ring {
   // Adds to a send that has not been handed over yet. False where it has, or has no room.
   bool add_to_send(std::uint32_t request, const iovec* pieces, int count, std::size_t size);
   std::uint32_t send_size(std::uint32_t request) const { return sends_[request].size; }
+  // Completions wait for the next turn.
+  bool has_unseen() const { return io_uring_cq_ready(&ring_) > 0; }
   // Calls its deliver() in the next dispatch().
   void queue(RingStream& stream);
   // It is about to be destroyed: no call any more, and its place in the next dispatch() is void where it was queued.

@@ -114,6 +114,11 @@ void RingStream::update_requests() {
   TcpStream::watch(receive_ == Ring::kNobody && reads && bulk_, wants_write_ && send_ == Ring::kNobody);
 }
 
+// What the ring has taken out of the socket and nobody has seen yet may be anyone's.
+bool RingStream::silent() const {
+  return !has_input() && !ended() && !ring_.has_unseen() && TcpStream::silent();
+}
+
 std::uint32_t RingStream::unacknowledged() const {
   return TcpStream::unacknowledged() + (send_ != Ring::kNobody ? ring_.send_size(send_) : 0);
 }

@@ -26,6 +26,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   IoResult write(const iovec* pieces, int count) override;
   void shut_write() override;
   void watch(bool readable, bool writable) override;
+  bool silent() const override;
   std::uint32_t unacknowledged() const override;
 
   // --- the ring's calls ---

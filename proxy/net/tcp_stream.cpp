@@ -103,6 +103,11 @@ int TcpStream::connect_error() {
   return error;
 }
 
+bool TcpStream::silent() const {
+  char byte;
+  return ::recv(fd_.value(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
 std::uint32_t TcpStream::unacknowledged() const {
   int bytes = 0;
   return ::ioctl(fd_.value(), SIOCOUTQ, &bytes) == 0 ? static_cast<std::uint32_t>(bytes) : 0;

@@ -37,7 +37,8 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   void watch(bool readable, bool writable) override;
   void set_handler(StreamHandler* handler) override { handler_ = handler; }
   int connect_error() override;
-  int descriptor() const override { return fd_.value(); }
+  bool silent() const override;
+  int descriptor() const { return fd_.value(); }
   std::uint32_t unacknowledged() const override;
 
  protected:

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session/upstream_pool.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include "proxy/session/worker.h"
 
@@ -44,8 +41,7 @@ std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, bool che
     auto stream = std::move(found->second.back()->stream);
     found->second.pop_back();
     stream->set_handler(nullptr);
-    char byte;
-    if (check && (::recv(stream->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN)) {
+    if (check && !stream->silent()) {
       worker_.retire(std::move(stream));
       continue;
     }

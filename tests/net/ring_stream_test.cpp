@@ -276,6 +276,24 @@ BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
   BOOST_TEST((echo.last == IoStatus::Eof));
 }
 
+BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_it) {
+  Pair pair = connected_pair();
+  auto stream = TcpStream::open(loop, std::move(pair.ours));
+  BOOST_TEST(stream->silent());
+  stream->watch(true, false);
+  turns(2);
+  BOOST_TEST(stream->silent());
+  send_all(pair.theirs.value(), "x");
+  turns(3);
+  char byte;
+  BOOST_TEST(::recv(stream->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
+  BOOST_TEST(!stream->silent());
+  BOOST_TEST(stream->read(&byte, 1).n == 1U);
+  BOOST_TEST(stream->silent());
+  ::shutdown(pair.theirs.value(), SHUT_WR);
+  turn_until([&] { return !stream->silent(); });
+}
+
 BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
   Pair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));

@@ -118,7 +118,7 @@ class ScriptedStream final : public net::Stream {
   void probe_when_idle() override { script_.probed = true; }
   void set_handler(net::StreamHandler* handler) override { script_.handler_ = handler; }
   int connect_error() override { return 0; }
-  int descriptor() const override { return -1; }
+  bool silent() const override { return true; }
   std::uint32_t unacknowledged() const override { return script_.unacknowledged; }
 
  private:
