@@ -37,7 +37,7 @@ class Recycled {
   }
 
  private:
-  static constexpr std::size_t kMost = 128;  // as many as may end in one turn: a batch of the poller
+  static constexpr std::size_t kMost = 128;  // about as many as end in one turn
 
   struct Block {
     Block* next;

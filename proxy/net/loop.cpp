@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <cassert>
 #include <cstdint>
 #include <stdexcept>
 #include <utility>
@@ -30,11 +31,13 @@ Loop::Loop(const Clock* clock)
 Loop::~Loop() = default;
 
 event_base* Loop::base() {
+  assert(!ring_);  // libevent knows nothing of a ring's completions
   if (!guests_) guests_ = std::make_unique<GuestBase>(poller_.descriptor());
   return guests_->get();
 }
 
 std::string Loop::use_ring() {
+  assert(!guests_);
   std::string why;
   ring_ = Ring::open(poller_.descriptor(), why);
   return why;

@@ -31,12 +31,13 @@ class Loop {
   Poller& poller() { return poller_; }
 
   // Moves the streams that are opened from here on to io_uring. Returns "", or why that cannot be; then nothing has
-  // changed.
+  // changed. Requires: base() was never asked for.
   std::string use_ring();
   // Null where it is not used.
   Ring* ring() { return ring_.get(); }
 
-  // For what comes with events of its own. A loop that is asked for it once waits in libevent from then on.
+  // For what comes with events of its own. A loop that is asked for it once waits in libevent from then
+  // on. Requires: ring() is null.
   event_base* base();
 
   // The time of this turn: read once, at its first callback.

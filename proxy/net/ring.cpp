@@ -2,12 +2,15 @@
 // All memory is touched at the start, so that sessions are not blamed for it.
 #include "proxy/net/ring.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
 
 #include "proxy/net/ring_stream.h"
@@ -20,6 +23,7 @@ constexpr unsigned kEntries = 1024;
 constexpr unsigned kCompletions = 8192;
 constexpr unsigned kMostPerTurn = 512;  // what else there is to do has its turn, too
 constexpr int kGroup = 1;
+constexpr unsigned kPatienceMs = 30'000;
 
 constexpr std::size_t kOfferedSize = Ring::kReceiveBuffers * sizeof(io_uring_buf);
 constexpr std::size_t kMemorySize = Ring::kReceiveBuffers * Ring::kReceiveSize + Ring::kSendBuffers * Ring::kSendSize;
@@ -88,6 +92,10 @@ void Ring::give_back(std::uint16_t buffer) {
                         io_uring_buf_ring_mask(kReceiveBuffers), given_back_++);
 }
 
+std::uint64_t Ring::name_of(Kind kind, std::uint32_t request) {
+  return static_cast<std::uint64_t>(kind) << 32 | request;
+}
+
 // Null where there is no room and none can be made.
 io_uring_sqe* Ring::prepare(Kind kind, std::uint32_t request) {
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
@@ -98,7 +106,7 @@ io_uring_sqe* Ring::prepare(Kind kind, std::uint32_t request) {
   }
   if (entry == nullptr) return nullptr;
   std::memset(entry, 0, sizeof *entry);
-  entry->user_data = static_cast<std::uint64_t>(kind) << 32 | request;
+  entry->user_data = name_of(kind, request);
   return entry;
 }
 
@@ -123,7 +131,8 @@ void Ring::wait(int ms) {
   if (!enabled_) {
     enabled_ = true;
     // From here on this thread is the only one. (Debian's liburing 2.3 does not export io_uring_enable_rings.)
-    io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    const int error = io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    if (error != 0) throw std::runtime_error(std::string("io_uring cannot be enabled: ") + std::strerror(-error));
   }
   if (given_back_ > 0) io_uring_buf_ring_advance(offered_, std::exchange(given_back_, 0));
   ++handover_;
@@ -183,9 +192,8 @@ void Ring::receive_completed(std::uint32_t request, const io_uring_cqe& completi
 void Ring::send_completed(std::uint32_t request, int result) {
   Send& done = sends_[request];
   RingStream* const stream = std::exchange(done.stream, nullptr);
-  const bool whole = result >= 0 && static_cast<std::uint32_t>(result) == done.size;
   free_sends_.push_back(request);
-  if (stream != nullptr) stream->sent(whole);
+  if (stream != nullptr) stream->sent(static_cast<std::uint32_t>(std::max(result, 0)) == done.size ? 0 : result);
 }
 
 void Ring::queue(RingStream& stream) {
@@ -226,11 +234,11 @@ std::uint32_t Ring::receive(RingStream& stream, int descriptor) {
   return request;
 }
 
-bool Ring::cancel_receive(std::uint32_t request) {
+bool Ring::cancel(Kind kind, std::uint32_t request) {
   io_uring_sqe* const entry = prepare(Kind::Nothing, 0);
   if (entry == nullptr) return false;
   const auto data = entry->user_data;
-  io_uring_prep_cancel64(entry, static_cast<std::uint64_t>(Kind::Receive) << 32 | request, 0);
+  io_uring_prep_cancel64(entry, name_of(kind, request), 0);
   entry->user_data = data;
   return true;
 }
@@ -262,6 +270,26 @@ bool Ring::add_to_send(std::uint32_t request, const iovec* pieces, int count, st
 void Ring::abandon_receive(std::uint32_t request, int descriptor) {
   receivers_[request] = nullptr;
   if (!cancel_receive(request)) ::shutdown(descriptor, SHUT_RDWR);  // which ends it, too: it must not keep the socket
+}
+
+void Ring::abandon_send(std::uint32_t request, int descriptor, bool cut) {
+  Send& send = sends_[request];
+  send.stream = nullptr;
+  if (cut) {
+    if (!cancel(Kind::Send, request)) ::shutdown(descriptor, SHUT_RDWR);
+  } else if (send.handover !=
+             handover_) {  // it waits for room: a peer that gives none must not keep the socket for good
+    ::setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &kPatienceMs, sizeof kPatienceMs);
+  }
+}
+
+bool Ring::has_unseen(std::uint32_t receive) const {
+  unsigned head;
+  const io_uring_cqe* completion;
+  io_uring_for_each_cqe(&ring_, head, completion) {
+    if (completion->user_data == name_of(Kind::Receive, receive)) return true;
+  }
+  return false;
 }
 
 void Ring::unqueue(const RingStream& stream) {

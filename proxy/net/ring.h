@@ -23,6 +23,8 @@ namespace limpet::net {
 class RingStream;
 
 class Ring {
+  enum class Kind : std::uint8_t { Receive, Send, Poll, Nothing };
+
  public:
   static constexpr std::uint16_t kNone = 0xffff;         // no buffer
   static constexpr std::uint32_t kNobody = 0xffffffff;   // no request
@@ -48,20 +50,22 @@ class Ring {
   // kNobody where it cannot be done now.
   std::uint32_t receive(RingStream& stream, int descriptor);
   // The receive gives nothing more, sooner or later; receive_over() tells when. False where it cannot be done now.
-  bool cancel_receive(std::uint32_t request);
+  bool cancel_receive(std::uint32_t request) { return cancel(Kind::Receive, request); }
   // Copies the bytes, at most kSendSize, which leave in order; kNobody where no buffer is free.
   std::uint32_t send(RingStream& stream, int descriptor, const iovec* pieces, int count, std::size_t size);
   // Adds to a send that has not been handed over yet. False where it has, or has no room.
   bool add_to_send(std::uint32_t request, const iovec* pieces, int count, std::size_t size);
   std::uint32_t send_size(std::uint32_t request) const { return sends_[request].size; }
-  // Completions wait for the next turn.
-  bool has_unseen() const { return io_uring_cq_ready(&ring_) > 0; }
+  // A completion of this receive waits for the next turn. Walks over all that do: for what is rare.
+  bool has_unseen(std::uint32_t receive) const;
   // Calls its deliver() in the next dispatch().
   void queue(RingStream& stream);
   // It is about to be destroyed: no call any more, and its place in the next dispatch() is void where it was queued.
   void unqueue(const RingStream& stream);
   void abandon_receive(std::uint32_t request, int descriptor);
-  void abandon_send(std::uint32_t request) { sends_[request].stream = nullptr; }
+  // What is sent still leaves, as far as the peer takes it within half a minute; with `cut` it does not, and nothing
+  // keeps the socket from its reset.
+  void abandon_send(std::uint32_t request, int descriptor, bool cut);
   // Requests for it may not have been handed over: it is closed when they have.
   void close_later(Fd descriptor) { closing_.push_back(std::move(descriptor)); }
 
@@ -74,8 +78,6 @@ class Ring {
   void give_back(std::uint16_t buffer);
 
  private:
-  enum class Kind : std::uint8_t { Receive, Send, Poll, Nothing };
-
   struct Received {
     std::uint16_t size = 0;
     std::uint16_t next = kNone;
@@ -89,7 +91,9 @@ class Ring {
 
   Ring() = default;
   bool map_memory();
+  static std::uint64_t name_of(Kind kind, std::uint32_t request);
   io_uring_sqe* prepare(Kind kind, std::uint32_t request);
+  bool cancel(Kind kind, std::uint32_t request);
   void watch_poller();
   void complete(const io_uring_cqe& completion);
   void receive_completed(std::uint32_t request, const io_uring_cqe& completion);

@@ -22,7 +22,7 @@ RingStream::~RingStream() {
     ring_.give_back(std::exchange(buffer, ring_.after(buffer)));
   if (queued_) ring_.unqueue(*this);
   if (receive_ != Ring::kNobody) ring_.abandon_receive(receive_, descriptor());
-  if (send_ != Ring::kNobody) ring_.abandon_send(send_);
+  if (send_ != Ring::kNobody) ring_.abandon_send(send_, descriptor(), cut_);
   TcpStream::watch(false, false);  // the set would keep it as long as any request does
   ring_.close_later(take_descriptor());
 }
@@ -49,9 +49,25 @@ IoResult RingStream::read(char* to, std::size_t size) {
     return {end_, 0};
   }
   if (receive_ != Ring::kNobody) return {IoStatus::WouldBlock, 0};
-  const IoResult result = TcpStream::read(to, size);
+  IoResult result = TcpStream::read(to, size);
   if (result.status == IoStatus::Ok) note_direct_read(result.n);
+  if ((broken_ && result.status == IoStatus::WouldBlock) || (reset_ && result.status == IoStatus::Eof)) {
+    result.status = IoStatus::Reset;
+  }
+  if (result.status == IoStatus::Eof || result.status == IoStatus::Reset) {
+    end_ = result.status;
+    end_told_ = true;
+  }
   return result;
+}
+
+bool RingStream::has_input() const {
+  if (first_ != Ring::kNone || held_ != nullptr) return true;
+  return !end_told_ && (ended() || (broken_ && receive_ == Ring::kNobody));
+}
+
+void RingStream::become_bulk() {
+  if (!std::exchange(bulk_, true)) small_reads_ = 0;
 }
 
 // The first buffer has been read.
@@ -72,7 +88,7 @@ void RingStream::note_direct_read(std::size_t n) {
 IoResult RingStream::write(const iovec* pieces, int count) {
   std::size_t size = 0;
   for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
-  if (end_ == IoStatus::Reset) return {IoStatus::Reset, 0};
+  if (broken_ || end_ == IoStatus::Reset) return {IoStatus::Reset, 0};
   if (send_ != Ring::kNobody) {
     if (ring_.add_to_send(send_, pieces, count, size)) return {IoStatus::Ok, size};
     return {IoStatus::WouldBlock, 0};
@@ -89,6 +105,11 @@ void RingStream::shut_write() {
   shut_due_ = true;
 }
 
+void RingStream::close_with_reset() {
+  cut_ = true;
+  TcpStream::close_with_reset();
+}
+
 void RingStream::watch(bool readable, bool writable) {
   if (readable == wants_read_ && writable == wants_write_) return;
   wants_read_ = readable;
@@ -103,20 +124,20 @@ void RingStream::watch(bool readable, bool writable) {
 void RingStream::update_requests() {
   const bool receives = receive_ != Ring::kNobody;
   const bool reads = wants_read_ && !ended();
-  if (receives && !cancelled_ && (!reads || bulk_)) {
+  if (receives && !cancelled_ && (!reads || bulk_ || broken_)) {
     cancelled_ = ring_.cancel_receive(receive_);
   }
-  if (!receives && reads && !bulk_) {
+  if (!receives && reads && !bulk_ && !broken_) {
     receive_ = ring_.receive(*this, descriptor());
     if (receive_ == Ring::kNobody) bulk_ = true;  // no room for the request
   }
   // While a send is under way its end tells that more can be written.
-  TcpStream::watch(receive_ == Ring::kNobody && reads && bulk_, wants_write_ && send_ == Ring::kNobody);
+  TcpStream::watch(receive_ == Ring::kNobody && reads && bulk_ && !broken_, wants_write_ && send_ == Ring::kNobody);
 }
 
 // What the ring has taken out of the socket and nobody has seen yet may be anyone's.
 bool RingStream::silent() const {
-  return !has_input() && !ended() && !ring_.has_unseen() && TcpStream::silent();
+  return !has_input() && !ended() && (receive_ == Ring::kNobody || !ring_.has_unseen(receive_)) && TcpStream::silent();
 }
 
 std::uint32_t RingStream::unacknowledged() const {
@@ -141,6 +162,7 @@ void RingStream::took(std::uint16_t buffer) {
 // The buffers are everybody's: what is not wanted at present does not stay in them.
 void RingStream::hold() {
   if (first_ == Ring::kNone) return;
+  if (chained_ >= kBulk) become_bulk();
   if (held_ == nullptr) held_ = std::make_unique<std::string>();
   held_->reserve(held_->size() + chained_ * Ring::kReceiveSize);
   while (first_ != Ring::kNone) {
@@ -154,25 +176,29 @@ void RingStream::receive_over(int result) {
   receive_ = Ring::kNobody;
   cancelled_ = false;
   if (result == 0) {
-    end_ = IoStatus::Eof;
+    end_ = reset_ ? IoStatus::Reset : IoStatus::Eof;
   } else if (result < 0 && result != -ENOBUFS && result != -ECANCELED && result != -EINTR && result != -EAGAIN) {
     end_ = IoStatus::Reset;
   }
-  if (wants_read_ && ended()) queue();
+  if (wants_read_ && has_input()) queue();
   update_requests();
 }
 
-void RingStream::sent(bool whole) {
+void RingStream::sent(int error) {
   send_ = Ring::kNobody;
-  if (!whole) end_ = IoStatus::Reset;
+  if (error != 0) {
+    broken_ = true;
+    reset_ = error == -ECONNRESET;
+    update_requests();
+  }
   if (std::exchange(shut_due_, false)) TcpStream::shut_write();
   may_write_ = true;
-  if (wants_write_ || (wants_read_ && !whole)) queue();
+  if (wants_write_ || (wants_read_ && has_input())) queue();
 }
 
 void RingStream::deliver() {
   queued_ = false;
-  if (chained_ >= kBulk && !std::exchange(bulk_, true)) small_reads_ = 0;
+  if (chained_ >= kBulk) become_bulk();
   const bool readable = wants_read_ && has_input();
   const bool writable = wants_write_ && std::exchange(may_write_, false);
   if (readable || writable) call(readable, writable);

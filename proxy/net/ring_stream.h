@@ -25,6 +25,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   IoResult read(char* to, std::size_t size) override;
   IoResult write(const iovec* pieces, int count) override;
   void shut_write() override;
+  void close_with_reset() override;
   void watch(bool readable, bool writable) override;
   bool silent() const override;
   std::uint32_t unacknowledged() const override;
@@ -32,16 +33,17 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   // --- the ring's calls ---
   void took(std::uint16_t buffer);
   void receive_over(int result);
-  void sent(bool whole);
+  void sent(int error);  // 0, or a negative errno (0 < error: less than all)
   void deliver();
   void expect_delivery() const { expect_poll(); }
 
  private:
-  bool has_input() const { return first_ != Ring::kNone || held_ != nullptr || (end_ != IoStatus::Ok && !end_told_); }
+  bool has_input() const;
   bool ended() const { return end_ != IoStatus::Ok; }
   void queue();
   void hold();
   void pass(std::uint16_t buffer);
+  void become_bulk();
   void update_requests();
   void note_direct_read(std::size_t n);
 
@@ -63,6 +65,9 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   bool may_write_ = false;  // a send has ended since the last call
   bool queued_ = false;
   bool shut_due_ = false;  // FIN, behind the send
+  bool cut_ = false;       // RST, whatever is being sent
+  bool broken_ = false;    // a send has failed: what was received before is read to its end all the same
+  bool reset_ = false;     // by a reset, which the receive will not hear of any more
 };
 
 }  // namespace limpet::net

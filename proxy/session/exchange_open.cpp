@@ -386,12 +386,10 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
   }
   out.clear();
   if (to_backend_.pending() > high_water()) client_.want_body(false);
-  if (state_ == State::Sent) {
-    watch_backend();
-    if (last) {
-      sent_at_ = worker_.now();
-      arm_timer();
-    }
+  if (state_ == State::Sent || state_ == State::Body) watch_backend();  // it may answer before it has read all
+  if (state_ == State::Sent && last) {
+    sent_at_ = worker_.now();
+    arm_timer();
   }
 }
 

@@ -87,6 +87,19 @@ struct Echo final : StreamHandler {
   bool eof = false;
 };
 
+// Takes all that comes.
+struct Reader final : StreamHandler {
+  Reader(Stream& stream, std::string& got) : got(got) { stream.set_handler(this); }
+  void on_ready(Stream& stream, bool, bool) override {
+    char buffer[64 * 1024];
+    const IoResult result = stream.read(buffer, sizeof buffer);
+    last = result.status;
+    if (result.status == IoStatus::Ok) got.append(buffer, result.n);
+  }
+  std::string& got;
+  IoStatus last = IoStatus::WouldBlock;
+};
+
 struct Fixture {
   Fixture() {
     BOOST_TEST_REQUIRE(loop.use_ring() == "");
@@ -106,6 +119,13 @@ struct Fixture {
     const iovec piece{const_cast<char*>(text.data()), text.size()};
     const IoResult result = stream.write(&piece, 1);
     BOOST_TEST((result.status == IoStatus::Ok && result.n == text.size()));
+  }
+  // Sooner or later: a first one may be taken before the kernel says no.
+  void write_fails(Stream& stream) {
+    turn_until([&] {
+      const iovec piece{const_cast<char*>("x"), 1};
+      return stream.write(&piece, 1).status == IoStatus::Reset;
+    });
   }
 
   Loop loop;
@@ -292,6 +312,46 @@ BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_i
   BOOST_TEST(stream->silent());
   ::shutdown(pair.theirs.value(), SHUT_WR);
   turn_until([&] { return !stream->silent(); });
+}
+
+BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is_being_sent) {
+  Pair pair = connected_pair();
+  auto stream = TcpStream::open(loop, std::move(pair.ours));
+  stream->watch(true, false);
+  const std::string much(64 * 1024, 'x');
+  const iovec large{const_cast<char*>(much.data()), much.size()};
+  while (stream->write(&large, 1).status == IoStatus::Ok) {
+  }
+  write(*stream, "and this waits in the ring");
+  turns(3);
+  BOOST_TEST((stream->write(&large, 1).status == IoStatus::WouldBlock));
+  stream->close_with_reset();
+  stream.reset();
+  turns(3);
+  int error = 0;  // without reading: that would make room
+  socklen_t size = sizeof error;
+  ::getsockopt(pair.theirs.value(), SOL_SOCKET, SO_ERROR, &error, &size);
+  BOOST_TEST(error == ECONNRESET);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end) {
+  for (const bool bulk : {false, true}) {
+    Pair pair = connected_pair();
+    auto stream = TcpStream::open(loop, std::move(pair.ours));
+    const std::string answer = sample(bulk ? 100'000 : 1000, 7);
+    stream->watch(false, false);  // as one whose other side is slow
+    send_all(pair.theirs.value(), answer);
+    pair.theirs.reset();  // and it never read what follows: a reset comes back
+    turns(2);
+    write(*stream, "more of the request");
+    turns(3);
+    write_fails(*stream);
+    std::string got;
+    Reader reader(*stream, got);
+    stream->watch(true, false);
+    turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
+    BOOST_TEST((got == answer));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {

@@ -14,7 +14,9 @@ async function serve(handler) {
     server.closeAllConnections();
     server.close();
   };
-  return { name: 'a', port: server.address().port, stop };
+  const sockets = new Set();
+  server.on('connection', (socket) => sockets.add(socket));
+  return { name: 'a', port: server.address().port, sockets, stop };
 }
 
 async function serveRaw(onData) {
@@ -140,6 +142,39 @@ test('HTTP/1.0 without a Host reaches the backend as a valid HTTP/1.1 request', 
   assert.ok(host.length > 0);
   await limpet.stop();
   backend.stop();
+});
+
+test('a body goes on to a backend that answers before it has read it', async () => {
+  const backend = await serve((request, response) => {
+    response.writeHead(200, { 'Content-Type': 'text/plain' });
+    response.write('early ');
+    let size = 0;
+    request.pause();
+    request.on('data', (bytes) => (size += bytes.length));
+    request.on('end', () => response.end(`${size}`));
+    request.socket.once('resumed', () => request.resume());
+  });
+  const limpet = await startLimpet([backend]);
+  try {
+    const size = 24 * 1024 * 1024; // more than sockets and high_water hold
+    const answer = await new Promise((resolve, reject) => {
+      const request = http.request({ port: limpet.port, method: 'POST', headers: { 'Content-Length': size } }, (response) => {
+        let text = '';
+        response.on('data', (bytes) => {
+          text += bytes;
+          backend.sockets.forEach((socket) => socket.emit('resumed')); // the head has come: all is full by now
+        });
+        response.on('end', () => resolve(text));
+      });
+      request.on('error', reject);
+      request.setTimeout(15000, () => reject(new Error('the body stands still')));
+      request.end(Buffer.alloc(size, 'x'));
+    });
+    assert.equal(answer, `early ${size}`);
+  } finally {
+    await limpet.stop();
+    backend.stop();
+  }
 });
 
 test('while the process leaves, kept connections are answered with Connection: close and upgrades with 503', async () => {
