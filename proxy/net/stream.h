@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stream: one byte connection, non-blocking, whatever carries it. The seam between sessions and sockets: TCP and unix
-// sockets today (tcp_stream.h, ring_stream.h), scripted ones in tests. One thread. A stream is never destroyed from within its own
-// callback: its owner hands it to the worker's Reaper.
+// sockets today (tcp_stream.h, ring_stream.h), scripted ones in tests. One thread. A stream is never destroyed from
+// within its own callback: its owner hands it to the worker's Reaper.
 #pragma once
 
 #include <sys/uio.h>
