@@ -202,6 +202,7 @@ void RingStream::deliver() {
   const bool readable = wants_read_ && has_input();
   const bool writable = wants_write_ && std::exchange(may_write_, false);
   if (readable || writable) call(readable, writable);
+  if (!has_handler()) return;
   if (wants_read_ && has_input()) queue();
   update_requests();
 }

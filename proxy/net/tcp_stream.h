@@ -26,7 +26,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
-  // A connect is under way; false where it was done at once (a unix socket).
+  // A connect is under way; false where it was done at once (on this host, as a rule).
   bool connecting() const { return connecting_; }
 
   IoResult read(char* to, std::size_t size) override;
@@ -46,6 +46,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   void call(bool readable, bool writable) {
     if (handler_ != nullptr) handler_->on_ready(*this, readable, writable);
   }
+  bool has_handler() const { return handler_ != nullptr; }
   Fd take_descriptor() { return std::move(fd_); }
   void expect_poll() const override {
     if (handler_ != nullptr) handler_->expect_ready();

@@ -27,6 +27,11 @@ class EventStream {
   // events and drops the rest; said_farewell() is true from then on and the caller appends farewell().
   std::uint32_t pass(std::string_view piece, std::vector<std::string_view>& out);
 
+  // Nothing is held back or taken out any more, or not yet: all of a piece would be sent as it is. Then note(), which
+  // returns what pass() would, is enough.
+  bool passes_all() const { return started_ && !farewell_wanted_; }
+  std::uint32_t note(std::string_view piece) { return seen_.observe(piece).events; }
+
   // The farewell is due at the next place between events; true where that is here and now.
   bool want_farewell();
   bool said_farewell() const { return said_farewell_; }

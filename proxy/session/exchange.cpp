@@ -190,6 +190,7 @@ void Exchange::take_body(std::string_view bytes) {
     keeps_backend_ = false;  // the backend says more than it promised
     return;
   }
+  if (pass_whole_chunks(bytes)) return;
   auto& pieces = worker_.pieces();
   pieces.clear();
   std::size_t consumed = 0;
@@ -202,13 +203,44 @@ void Exchange::take_body(std::string_view bytes) {
   if (events_ && events_->said_farewell()) return end_stream();
   if (status == wire::Status::Bad) return backend_eof(true);
   if (status == wire::Status::Done) return body_done();
-  if (client_.pending() > high_water() && !paused_backend_) {
+  mind_back_pressure();
+}
+
+// The common case of an event: nothing of it is held back, and its chunk passes as it came. False, with nothing done,
+// where that is not so.
+bool Exchange::pass_whole_chunks(std::string_view bytes) {
+  if (sniffing_ || (events_ && !events_->passes_all())) return false;
+  auto& pieces = worker_.pieces();
+  pieces.clear();
+  if (!body_.is_whole_chunks(bytes, pieces)) return false;
+  std::size_t size = 0;
+  std::size_t messages = 0;
+  for (const auto piece : pieces) {
+    size += piece.size();
+    if (events_) messages += events_->note(piece);
+  }
+  count_content(size, messages);
+  if (client_.send_chunks(bytes, pieces)) mind_back_pressure();
+  return true;
+}
+
+void Exchange::mind_back_pressure() {
+  const std::size_t pending = client_.pending();
+  if (pending == 0) return;
+  if (pending > high_water() && !paused_backend_) {
     paused_backend_ = true;
     worker_.cells().backpressure_pauses.add();
     watch_backend();
   }
-  if (client_.pending() > 0)
-    worker_.wheel().arm_no_later(*this, client_.stalled_since() + record_->route->http.stall_timeout);
+  worker_.wheel().arm_no_later(*this, client_.stalled_since() + record_->route->http.stall_timeout);
+}
+
+void Exchange::count_content(std::size_t size, std::size_t messages) {
+  if (messages > 0 && !first_event_seen_) {
+    first_event_seen_ = true;
+    record_->handshake_took(worker_.now() - began_);
+  }
+  if (size > 0) record_->relayed(Direction::ToClient, size, messages);
 }
 
 void Exchange::pass_body() {
@@ -220,15 +252,11 @@ void Exchange::pass_body() {
     thread_local std::vector<std::string_view> passed;
     passed.clear();
     for (const auto piece : pieces) messages += events_->pass(piece, passed);
-    if (messages > 0 && !first_event_seen_) {
-      first_event_seen_ = true;
-      record_->handshake_took(worker_.now() - began_);
-    }
     client_.send_body(passed);
   } else {
     client_.send_body(pieces);
   }
-  if (size > 0) record_->relayed(Direction::ToClient, size, messages);
+  count_content(size, messages);
 }
 
 void Exchange::sniff_engine_io(const std::vector<std::string_view>& pieces) {

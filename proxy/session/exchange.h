@@ -83,6 +83,9 @@ class Exchange final : public Owned,
   void learn_from(const wire::ResponseHead& head);
   void take_body(std::string_view bytes);
   void pass_body();
+  bool pass_whole_chunks(std::string_view bytes);
+  void count_content(std::size_t size, std::size_t messages);
+  void mind_back_pressure();
   void sniff_engine_io(const std::vector<std::string_view>& pieces);
   void become_websocket(const wire::ResponseHead& head, std::string_view unread);
   void watch_backend();

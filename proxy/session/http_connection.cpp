@@ -302,6 +302,19 @@ void HttpConnection::send_body(std::span<const std::string_view> pieces) {
   if (chunked_out_) out.text() += wire::kChunkEnd;
 }
 
+bool HttpConnection::send_chunks(std::string_view chunks, std::span<const std::string_view> pieces) {
+  if (!chunked_out_ || !outlet_.empty() || !worker_.to_client().empty() || state_ == State::Closed) {
+    send_body(pieces);
+    return flush();
+  }
+  if (outlet_.send(worker_, *stream_, chunks) == IoStatus::Reset) {
+    client_gone();
+    return false;
+  }
+  if (!outlet_.empty()) update_interest();
+  return true;
+}
+
 void HttpConnection::send_end(const wire::Fields* trailers) {
   if (!chunked_out_) return;
   if (trailers != nullptr && !trailers->empty()) {

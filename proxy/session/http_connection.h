@@ -33,6 +33,7 @@ class HttpConnection final : public Owned,
   void send_informational(const wire::ResponseHead& head) override;
   void send_head(const ResponsePlan& plan) override;
   void send_body(std::span<const std::string_view> pieces) override;
+  bool send_chunks(std::string_view chunks, std::span<const std::string_view> pieces) override;
   void send_end(const wire::Fields* trailers) override;
   bool flush() override;
   void expect_body() const override { prefetch(*this); }

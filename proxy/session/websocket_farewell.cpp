@@ -92,11 +92,20 @@ void WebSocketSession::after_close(Side& from) {
     // The backend answers and closes; we pass its FIN on. Bounded, should either not.
     phase_until_ = worker_.now() + route().websocket.close_timeout;
     arm();
+    if (client_.closed_politely && backend_.closed_politely) let_client_go();
   } else if (phase_ == Phase::Bereft) {
     end_bereft();
   } else if (is_client(from) && phase_ == Phase::Parted) {
     linger();
   }
+}
+
+// Both have said Close, and the client has it: its connection is closed, which is the server's part (RFC 6455 §7.1.1). A
+// client that may still send the Pong that it owes is left to linger(): closing would then reset the connection.
+void WebSocketSession::let_client_go() {
+  if (client_.stream == nullptr || client_.owes_pong || client_.ping_out || !client_.outlet.empty()) return;
+  worker_.retire(std::move(client_.stream));
+  client_.eof = client_.shut = true;
 }
 
 // FIN to the client; what it still sends is read until its own FIN, for closing with unread input would send RST.
@@ -127,6 +136,7 @@ void WebSocketSession::side_eof(Side& from) {
     if (may_forward_to_client() && !client_.told_close && !client_.closed_politely && !client_.eof) {
       return lost_backend(CloseReason::BackendClosed);
     }
+    if (client_.stream == nullptr) return finish(end_reason_);
     if (phase_ == Phase::Open || phase_ == Phase::Parting) return linger();
   }
   finish_if_done();

@@ -199,8 +199,7 @@ void Worker::retire(Owned& object) {
 
 void Worker::retire(std::unique_ptr<net::Stream> stream) {
   if (stream == nullptr) return;
-  stream->watch(false, false);
-  stream->set_handler(nullptr);
+  stream->set_handler(nullptr);  // its interest ends with its descriptor
   dead_streams_.push_back(std::move(stream));
 }
 

@@ -172,6 +172,22 @@ HeadResult parse_response_head(std::string_view input, const HeadLimits& limits,
   return {Status::Done, scan.size, 0, ""};
 }
 
+// Takes a chunk that is just a size that is not 0, its content and both line ends; its content, or an empty view where
+// `input` does not begin with all of one.
+std::string_view take_plain_chunk(std::string_view& input) {
+  constexpr std::size_t kMostDigits = 8;
+  std::size_t size = 0;
+  const char* const limit = input.data() + std::min(input.size(), kMostDigits);
+  const auto [end, error] = std::from_chars(input.data(), limit, size, 16);
+  if (error != std::errc() || size == 0) return {};
+  const auto at = static_cast<std::size_t>(end - input.data()) + 2;
+  if (input.size() < at + size + 2) return {};
+  const char* const after = end + 2 + size;
+  if (end[0] != '\r' || end[1] != '\n' || after[0] != '\r' || after[1] != '\n') return {};
+  input.remove_prefix(at + size + 2);
+  return {end + 2, size};
+}
+
 // A Beast parser that has read a made-up head and stands before the first chunk. Content goes through it as it comes. A
 // size line (with the CRLF that ends the chunk before it) and the trailers go through `carry_`, which is bounded, since
 // Beast wants them in one piece; most size lines fit a std::string without allocation. A plain chunk that is there as a
@@ -180,6 +196,8 @@ struct BodyDecoder::Chunked final : QuietParser<true> {
   Chunked();
 
   Status decode(std::string_view input, std::size_t& consumed, std::vector<std::string_view>& pieces);
+  // At the beginning of a size line.
+  bool at_chunk() const { return at_ == At::SizeLine && line_at_ == carry_.size(); }
 
   Fields trailers;
 
@@ -190,7 +208,6 @@ struct BodyDecoder::Chunked final : QuietParser<true> {
 
   enum class At : std::uint8_t { SizeLine, Content, ContentEnd, Trailers };
 
-  bool take_whole_chunk(std::string_view& input);
   Status take_content(std::string_view& input);
   Status take_line(std::string_view& input, std::size_t max_size);
   Status line_taken();
@@ -237,7 +254,10 @@ Status BodyDecoder::Chunked::decode(std::string_view input, std::size_t& consume
       status = take_line(input, 2);
       break;
     case At::SizeLine:
-      if (line_at_ == carry_.size() && take_whole_chunk(input)) break;
+      if (const auto content = at_chunk() ? take_plain_chunk(input) : std::string_view(); !content.empty()) {
+        pieces.push_back(content);
+        break;
+      }
       status = take_line(input, kMaxSizeLine);
       break;
     case At::Trailers:
@@ -248,20 +268,6 @@ Status BodyDecoder::Chunked::decode(std::string_view input, std::size_t& consume
   pieces_ = nullptr;
   consumed = size - input.size();
   return status;
-}
-
-// At the beginning of a size line. False where it is not just a size that is not 0, its content and both line ends.
-bool BodyDecoder::Chunked::take_whole_chunk(std::string_view& input) {
-  constexpr std::size_t kMostDigits = 8;
-  std::size_t size = 0;
-  const auto [end, error] = std::from_chars(input.data(), input.data() + std::min(input.size(), kMostDigits), size, 16);
-  if (error != std::errc() || size == 0) return false;
-  const auto content_at = static_cast<std::size_t>(end - input.data()) + 2;
-  if (input.size() < content_at + size + 2) return false;
-  if (input.substr(content_at - 2, 2) != "\r\n" || input.substr(content_at + size, 2) != "\r\n") return false;
-  pieces_->push_back(input.substr(content_at, size));
-  input.remove_prefix(content_at + size + 2);
-  return true;
 }
 
 Status BodyDecoder::Chunked::take_content(std::string_view& input) {
@@ -356,6 +362,16 @@ Status BodyDecoder::decode(std::string_view input, std::size_t& consumed, std::v
   consumed = input.size();
   pieces.push_back(input);
   return status_;
+}
+
+bool BodyDecoder::is_whole_chunks(std::string_view input, std::vector<std::string_view>& pieces) const {
+  if (!chunked_ || status_ != Status::NeedMore || !chunked_->at_chunk()) return false;
+  do {
+    const auto content = take_plain_chunk(input);
+    if (content.empty()) return false;
+    pieces.push_back(content);
+  } while (!input.empty());
+  return true;
 }
 
 Status BodyDecoder::finish() {

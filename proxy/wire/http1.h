@@ -98,6 +98,11 @@ class BodyDecoder {
   // next message). Chunk extensions are dropped.
   Status decode(std::string_view input, std::size_t& consumed, std::vector<std::string_view>& pieces);
 
+  // `input` is nothing but plain chunks, each of them whole, so that it can be passed on as it came: their content is
+  // appended to `pieces`, and the body stands where it stood. False where it has to be decoded; nothing is done then
+  // but to `pieces`, whose content is void.
+  bool is_whole_chunks(std::string_view input, std::vector<std::string_view>& pieces) const;
+
   // The peer has closed: Done where that is a proper end (UntilClose), else Bad.
   Status finish();
 

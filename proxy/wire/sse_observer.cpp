@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace limpet::wire {
 
@@ -54,7 +55,7 @@ SseObserver::Seen SseObserver::observe(std::string_view input) {
     if (input.front() == '\n') at = 1;
   }
   const auto note_boundary = [&] {
-    if (!between_events()) return;
+    if (!event_empty_ || !between_events()) return;
     seen.last_boundary = at;
     if (seen.first_boundary == kNone) seen.first_boundary = at;
   };
@@ -66,11 +67,11 @@ SseObserver::Seen SseObserver::observe(std::string_view input) {
     const std::size_t end = std::min(cr.at_or_after(at), lf.at_or_after(at));
     const std::string_view line = input.substr(at, end - at);
     if (name_size_ == 0 && end < input.size() && !line.starts_with('r')) {
-      if (end_line(line)) ++seen.events;  // the common case: a whole line, read where it lies
+      if (take_whole_line(line)) ++seen.events;  // the common case
     } else {
       take_line_part(line);
       if (end == input.size()) break;
-      if (end_line({name_, name_size_})) ++seen.events;
+      if (end_line()) ++seen.events;
     }
     at = end + 1;
     if (input[end] == '\r') {
@@ -122,22 +123,27 @@ void SseObserver::take_retry_digits(std::string_view part) {
   }
 }
 
-// `name` is the line or its first bytes. True if the line dispatches an event.
-bool SseObserver::end_line(std::string_view name) {
-  bool dispatches = false;
-  if (name.empty()) {
-    dispatches = event_has_data_;
-    event_has_data_ = false;
-    event_empty_ = true;
-  } else if (name.front() != ':') {
-    event_empty_ = false;
-    if (is_data(name)) event_has_data_ = true;
-    if (retry_value_ >= 0) retry_ms_ = retry_value_;
-  }
+// Of a line that has come in parts, the first bytes of which are in name_, or that may be a `retry:`.
+bool SseObserver::end_line() {
+  const bool dispatches = take_whole_line({name_, name_size_});
+  if (retry_value_ >= 0) retry_ms_ = retry_value_;
   name_size_ = 0;
   retry_value_ = -1;
   retry_began_ = false;
   return dispatches;
+}
+
+// `line` is one, or its first bytes. True if it dispatches an event.
+bool SseObserver::take_whole_line(std::string_view line) {
+  if (line.empty()) {
+    event_empty_ = true;
+    return std::exchange(event_has_data_, false);
+  }
+  if (line.front() != ':') {
+    event_empty_ = false;
+    event_has_data_ = event_has_data_ || is_data(line);
+  }
+  return false;
 }
 
 }  // namespace limpet::wire

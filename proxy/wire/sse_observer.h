@@ -46,7 +46,8 @@ class SseObserver {
   std::size_t take_bom(std::string_view input);
   void take_line_part(std::string_view part);
   void take_retry_digits(std::string_view part);
-  bool end_line(std::string_view name);
+  bool end_line();
+  bool take_whole_line(std::string_view line);
 
   std::int64_t retry_ms_ = -1;
   std::int64_t retry_value_ =

@@ -196,7 +196,6 @@ BOOST_AUTO_TEST_CASE(the_backends_own_close_ends_the_farewell_and_nothing_is_add
   backend.receives_close(1000);
   backend.sends_fin();
   client.receives_fin();
-  client.sends_fin();
   ended_as(CloseReason::BackendClosed);
   backend.receives_fin();
   BOOST_TEST(closes(1000, By::Backend) == 1U);
@@ -254,7 +253,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_never_hangs_up_after_the_goodbyes_is_left_aft
 
 // --- closes of the peers ---
 
-BOOST_AUTO_TEST_CASE(a_clients_close_is_answered_by_the_backend_which_closes_first) {
+BOOST_AUTO_TEST_CASE(when_both_have_said_close_the_client_is_let_go_and_the_backend_closes_first) {
   open();
   client.sends_close(1000);
   backend.receives_close(1000);
@@ -262,12 +261,40 @@ BOOST_AUTO_TEST_CASE(a_clients_close_is_answered_by_the_backend_which_closes_fir
   backend.sends_close(1000);
   client.receives("still allowed to finish");
   client.receives_close(1000);
-  BOOST_TEST(!client.script.fin);
+  BOOST_TEST(client.script.closed);
+  BOOST_TEST((!backend.script.fin && !backend.script.closed));
   backend.sends_fin();
-  client.receives_fin();
-  client.sends_fin();
   ended_as(CloseReason::ClientClosed);
   BOOST_TEST(closes(1000, By::Client) == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_owes_a_pong_is_let_go_by_fin_only) {
+  open();
+  client.sends_close(1000);
+  backend.sends_bytes(backend.frame(kPing, "?"));
+  backend.sends_close(1000);
+  backend.receives_close(1000);
+  BOOST_TEST(client.receives().opcode == kPing);
+  client.receives_close(1000);
+  BOOST_TEST(!client.script.closed);
+  backend.sends_fin();
+  client.receives_fin();
+  client.sends_bytes(client.frame(kPong, "?"));
+  BOOST_TEST(!client.script.closed);
+  client.sends_fin();
+  ended_as(CloseReason::ClientClosed);
+}
+
+BOOST_AUTO_TEST_CASE(a_backend_that_never_closes_is_left_after_close_timeout) {
+  open();
+  client.sends_close(1000);
+  backend.sends_close(1000);
+  client.receives_close(1000);
+  client.receives_fin();
+  pass(route.websocket.close_timeout - milliseconds(100));
+  BOOST_TEST(!over());
+  pass_over(milliseconds(100));
+  ended_as(CloseReason::ClientClosed);
 }
 
 BOOST_AUTO_TEST_CASE(nothing_follows_a_close) {

@@ -197,6 +197,33 @@ BOOST_AUTO_TEST_CASE(a_huge_chunk_is_passed_on_as_it_comes) {
   BOOST_TEST((decoder.finish() == Status::Bad));
 }
 
+BOOST_AUTO_TEST_CASE(whole_plain_chunks_are_known_as_such) {
+  const auto known = [](const BodyDecoder& decoder, std::string_view input) {
+    std::vector<std::string_view> pieces;
+    std::string content;
+    if (!decoder.is_whole_chunks(input, pieces)) return std::string("-");
+    for (const auto piece : pieces) content += std::string(piece) + "|";
+    return content;
+  };
+  BodyDecoder decoder(Framing::Chunked, 0);
+  BOOST_TEST(known(decoder, "3\r\nabc\r\n") == "abc|");
+  BOOST_TEST(known(decoder, "00003\r\nabc\r\nA\r\n0123456789\r\n") == "abc|0123456789|");
+  for (const auto other : {"", "3", "3\r\nab", "3\r\nabc", "3\r\nabc\r", "3\r\nabc\r\n1", "3;x\r\nabc\r\n", "3 \r\nabc\r\n",
+                           "3\nabc\r\n", "3\r\nabcd\r\n", "0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n",
+                           "0x3\r\nabc\r\n", "000000003\r\nabc\r\n", "ffffffff\r\nabc\r\n", "abc\r\n"}) {
+    BOOST_TEST(known(decoder, other) == "-", other);
+  }
+  decode(decoder, {"5\r\nab"});
+  BOOST_TEST(known(decoder, "3\r\nabc\r\n") == "-");
+  decode(decoder, {"cde\r\n"});
+  BOOST_TEST(known(decoder, "3\r\nabc\r\n") == "abc|");
+  decode(decoder, {"3"});
+  BOOST_TEST(known(decoder, "3\r\nabc\r\n") == "-");
+  decode(decoder, {"\r\nabc\r\n0\r\n\r\n"});
+  BOOST_TEST(known(decoder, "3\r\nabc\r\n") == "-");
+  BOOST_TEST(known(BodyDecoder(Framing::UntilClose, 0), "3\r\nabc\r\n") == "-");
+}
+
 BOOST_AUTO_TEST_CASE(a_body_of_known_length_leaves_the_next_message) {
   const auto outcome = on_every_split("helloGET / HTTP/1.1\r\n", Framing::Length, 5);
   BOOST_TEST((outcome.status == Status::Done));
