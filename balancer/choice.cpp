@@ -104,7 +104,8 @@ std::optional<Index> round_robin(std::span<const Candidate> candidates, std::uin
 
 std::optional<Index> least_sessions(std::span<const Candidate> candidates, std::uint64_t turn) {
   constexpr float kLeastRamp = 0.001F;
-  std::vector<Index> tied;
+  thread_local std::vector<Index> tied;
+  tied.clear();
   double least = 0;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];

@@ -11,6 +11,7 @@
 #include <array>
 #include <climits>
 #include <cstdlib>
+#include <memory>
 
 namespace limpet {
 
@@ -95,14 +96,19 @@ double random_fraction() {
   return static_cast<double>(random64() >> 11) * 0x1p-53;
 }
 
-std::string sha1(std::string_view data) {
-  // Fetched once: asking the provider anew costs more than the digest itself.
+std::array<char, 20> sha1(std::string_view data) {
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const { EVP_MD_CTX_free(context); }
+  };
+  // Fetched and allocated once: either costs as much as the digest itself.
   static EVP_MD* const kSha1 = EVP_MD_fetch(nullptr, "SHA1", nullptr);
-  std::string digest(20, '\0');
+  thread_local const std::unique_ptr<EVP_MD_CTX, Free> context(EVP_MD_CTX_new());
+  std::array<char, 20> digest;
   unsigned size = 0;
-  const int ok =
-      EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, kSha1, nullptr);
-  if (ok != 1 || size != digest.size()) std::abort();
+  const bool ok = EVP_DigestInit_ex(context.get(), kSha1, nullptr) == 1 &&
+                  EVP_DigestUpdate(context.get(), data.data(), data.size()) == 1 &&
+                  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size) == 1;
+  if (!ok || size != digest.size()) std::abort();
   return digest;
 }
 
@@ -121,11 +127,15 @@ std::string base64_encode(std::string_view data) {
   return out;
 }
 
-std::optional<std::string> base64_decode(std::string_view text) {
+std::optional<std::size_t> base64_size(std::string_view text) {
   static constexpr Values kValues = values_of(kStandard);
   if (text.size() % 4 != 0) return std::nullopt;
   for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
-  return decode(text, kValues);
+  if (text.size() % 4 == 1) return std::nullopt;
+  for (const unsigned char c : text) {
+    if (kValues[c] < 0) return std::nullopt;
+  }
+  return text.size() * 3 / 4;
 }
 
 std::optional<std::string> base64url_decode(std::string_view text) {

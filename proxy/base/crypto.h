@@ -2,6 +2,7 @@
 // The few cryptographic words that several floors need, over OpenSSL, whose headers crypto.cpp alone includes.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,11 +18,11 @@ std::uint64_t random64();
 double random_fraction();
 
 // 20 raw bytes.
-std::string sha1(std::string_view data);
+std::array<char, 20> sha1(std::string_view data);
 
 std::string base64_encode(std::string_view data);
-// Standard alphabet with padding; nullopt for anything else.
-std::optional<std::string> base64_decode(std::string_view text);
+// How many bytes `text` stands for, in the standard alphabet with padding; nullopt for anything else.
+std::optional<std::size_t> base64_size(std::string_view text);
 // URL-safe alphabet without padding (RFC 4648 §5); nullopt for anything else.
 std::optional<std::string> base64url_decode(std::string_view text);
 

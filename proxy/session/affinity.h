@@ -17,6 +17,7 @@
 
 #include "metrics/labels.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/recycled.h"
 #include "proxy/session/backend.h"
 
 namespace limpet::session {
@@ -43,7 +44,7 @@ class Affinity {
     bool leaving = false;  // a turn has told it to leave
   };
 
-  struct Ask {
+  struct Ask : Recycled<Ask> {
     Pool* pool = nullptr;
     std::string key;  // "" with has_key false
     bool has_key = false;

@@ -166,7 +166,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   response_begun_ = true;
   head_.reset();
   ask_.reset();
-  request_text_ = std::string();
+  request_text_.reset();
   client_.send_head(plan);
   state_ = State::Body;
   deadline_ = {};

@@ -125,7 +125,7 @@ class Exchange final : public Owned,
   std::unique_ptr<net::Stream> backend_;
   Outlet to_backend_;
   Buffer input_;              // the beginning of a response head
-  std::string request_text_;  // the head as sent, for a second try; freed when the response has begun
+  Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; freed when the response has begun
   wire::BodyDecoder body_;
   std::unique_ptr<EventStream> events_;
   std::unique_ptr<Affinity::Ask> ask_;

@@ -7,6 +7,12 @@
 
 namespace limpet::session {
 
+namespace {
+
+constexpr std::size_t kAttributes = 96;  // bytes, about: of a Set-Cookie behind its path
+
+}  // namespace
+
 // GET with exactly this Accept is what a browser's EventSource sends (WHATWG HTML §9.2.2).
 bool Exchange::wants_event_stream() const {
   if (head_ == nullptr || head_->method != "GET") return false;
@@ -22,7 +28,9 @@ std::string Exchange::retry_after() const {
 std::string Exchange::session_cookie() const {
   if (new_cookie_.empty()) return {};
   const SessionCookie& cookie = pool_->settings->cookie;
-  std::string text = cookie.name + "=" + new_cookie_ + "; Path=" + cookie.path;
+  std::string text;
+  text.reserve(cookie.name.size() + new_cookie_.size() + cookie.path.size() + kAttributes);
+  text.append(cookie.name).append("=").append(new_cookie_).append("; Path=").append(cookie.path);
   if (cookie.max_age.count() > 0) text += "; Max-Age=" + std::to_string(cookie.max_age.count() / 1000);
   text += "; HttpOnly; SameSite=";
   text += cookie.same_site == "none" ? "None" : cookie.same_site == "strict" ? "Strict" : "Lax";

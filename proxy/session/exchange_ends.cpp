@@ -21,7 +21,7 @@ void Exchange::backend_eof(bool reset) {
     drop_backend();
     if (stale) {
       to_backend_.drop(worker_);
-      to_backend_.hold(worker_, request_text_);
+      to_backend_.hold(worker_, *request_text_);
       input_.clear();
       return connect();
     }

@@ -65,8 +65,10 @@ void Exchange::start(std::size_t head_size) {
       head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
   chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
   if (!admit(head_size)) return;
-  request_text_.reserve(head_size + kAddedToHead);
-  append_request_head(request_text_);
+  request_text_ = worker_.texts().lease();
+  request_text_->clear();
+  request_text_->reserve(head_size + kAddedToHead);
+  append_request_head(*request_text_);
   pick();
 }
 
@@ -362,7 +364,7 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
   }
   if (size > 0 && record_->counted()) record_->relayed(Direction::ToBackend, size, 0);
   Gather& out = worker_.to_backend();
-  if (!request_begun_ && to_backend_.empty()) out.text() += request_text_;
+  if (!request_begun_ && to_backend_.empty()) out.text() += *request_text_;
   if (chunked_to_backend_ && size > 0) {
     char chunk_head[20];
     out.text().append(chunk_head, wire::write_chunk_head(chunk_head, size));

@@ -32,7 +32,7 @@ class Spares {
   }
 
  private:
-  static constexpr std::size_t kMost = 16;
+  static constexpr std::size_t kMost = 128;
   static constexpr std::size_t kMostBytes = 4096;
 
   void take_back(std::unique_ptr<T> object) {

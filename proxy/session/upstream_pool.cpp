@@ -3,11 +3,12 @@
 
 #include <algorithm>
 
+#include "proxy/base/recycled.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
 
-struct UpstreamPool::Idle final : public Owned, public net::StreamHandler, public Timer {
+struct UpstreamPool::Idle final : Owned, Recycled<Idle>, net::StreamHandler, Timer {
   Idle(UpstreamPool& pool, const Backend& backend, std::unique_ptr<net::Stream> stream)
       : pool(pool), backend(backend), stream(std::move(stream)) {}
 

@@ -205,9 +205,8 @@ void Worker::retire(std::unique_ptr<net::Stream> stream) {
 
 void Worker::sweep() {
   while (!graveyard_.empty() || !dead_streams_.empty()) {
-    std::vector<std::unique_ptr<Owned>> graveyard;
-    graveyard.swap(graveyard_);
-    graveyard.clear();
+    buried_.swap(graveyard_);  // what is destroyed may retire more
+    buried_.clear();
     dead_streams_.clear();
   }
 }

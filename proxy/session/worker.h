@@ -94,6 +94,7 @@ class Worker {
   Time now() { return loop_.now(); }
   Spares<wire::RequestHead>& request_heads() { return request_heads_; }
   Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
+  Spares<std::string>& texts() { return texts_; }
   char* scratch() { return scratch_.get() + kHeadroom; }
 
   // Collectors for the write of the present event; empty between events.
@@ -149,6 +150,7 @@ class Worker {
   const std::unique_ptr<char[]> scratch_;
   Spares<wire::RequestHead> request_heads_;
   Spares<wire::ResponseHead> response_heads_;
+  Spares<std::string> texts_;
   Gather to_client_;
   Gather to_backend_;
   std::vector<std::string_view> pieces_;
@@ -156,6 +158,7 @@ class Worker {
 
   std::vector<std::unique_ptr<Owned>> owned_;
   std::vector<std::unique_ptr<Owned>> graveyard_;
+  std::vector<std::unique_ptr<Owned>> buried_;  // empty but in sweep()
   std::vector<std::unique_ptr<net::Stream>> dead_streams_;
   std::vector<Seat> seats_;
   std::vector<std::uint32_t> free_seats_;

@@ -21,16 +21,31 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   for (const std::string_view part : {name, kColon, value, kEnd}) to = std::copy(part.begin(), part.end(), to);
 }
 
-void Fields::reserve(std::size_t bytes, std::size_t fields) {
-  text_.reserve(bytes);
+void Fields::copy_lines(std::string_view lines, std::size_t fields) {
+  clear();
+  text_.assign(lines);
   slots_.reserve(fields);
 }
 
+void Fields::add_line(std::string_view lines, std::string_view name, std::string_view value) {
+  const char* const colon = name.data() + name.size();
+  const char* const end = value.data() + value.size();
+  if (colon + kColon.size() == value.data() && end + kEnd.size() <= lines.data() + lines.size() && colon[0] == ':' &&
+      colon[1] == ' ' && end[0] == '\r' && end[1] == '\n') {
+    return add_slot(static_cast<std::size_t>(name.data() - lines.data()), name, value);
+  }
+  add(name, value);
+}
+
 void Fields::add(std::string_view name, std::string_view value) {
-  const FieldName known = field_name(name);
-  slots_.push_back({static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(name.size()),
-                    static_cast<std::uint32_t>(value.size()), known});
+  add_slot(text_.size(), name, value);
   append_field(text_, name, value);
+}
+
+void Fields::add_slot(std::size_t at, std::string_view name, std::string_view value) {
+  const FieldName known = field_name(name);
+  slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name.size()),
+                    static_cast<std::uint32_t>(value.size()), known});
   present_.add(known);
 }
 

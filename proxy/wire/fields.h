@@ -26,15 +26,17 @@ class Fields {
  public:
   void add(std::string_view name, std::string_view value);
   void clear();
-  // Makes room for so many bytes of lines, and so many fields.
-  void reserve(std::size_t bytes, std::size_t fields);
+  // Begins anew with a copy of `lines`, of which add_line() names the fields; so many are expected.
+  void copy_lines(std::string_view lines, std::size_t fields);
+  // `name` and `value` lie in those lines, in their order. Costs no copy where the line is written as it is sent.
+  void add_line(std::string_view lines, std::string_view name, std::string_view value);
   std::size_t capacity() const { return text_.capacity() + slots_.capacity() * sizeof(Slot); }  // bytes held
   std::size_t size() const { return slots_.size(); }
   bool empty() const { return slots_.empty(); }
 
   Field operator[](std::size_t i) const;
   FieldName known(std::size_t i) const { return slots_[i].known; }
-  // "Name: value\r\n". The lines of fields that follow each other follow each other in memory, too.
+  // "Name: value\r\n". As a rule the lines of fields that follow each other do so in memory, too.
   std::string_view line(std::size_t i) const;
 
   bool has(FieldName name) const { return present_.has(name); }
@@ -50,7 +52,9 @@ class Fields {
     std::uint32_t at, name_size, value_size;
     FieldName known;
   };
-  std::string text_;
+  void add_slot(std::size_t at, std::string_view name, std::string_view value);
+
+  std::string text_;  // the lines, and of a copy also what is none
   std::vector<Slot> slots_;
   FieldNames present_;
 };

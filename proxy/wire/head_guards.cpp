@@ -4,6 +4,7 @@
 #include "proxy/wire/head_guards.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -77,23 +78,22 @@ bool read_length(std::string_view text, std::uint64_t& length) {
 std::size_t find_control(std::string_view text, std::size_t from) {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
   constexpr std::uint64_t kHigh = kOnes << 7;
-  while (from < text.size()) {
-    const std::size_t end = std::min(from + sizeof kOnes, text.size());
-    if (end - from == sizeof kOnes) {
-      std::uint64_t bytes;
-      std::memcpy(&bytes, text.data() + from, sizeof bytes);
-      const std::uint64_t del = bytes ^ (kOnes * 0x7f);
-      // The high bit of each byte below 0x20 and of each 0x7f; a borrow may set others beside one of those.
-      const std::uint64_t suspects = ((bytes - kOnes * 0x20) & ~bytes) | ((del - kOnes) & ~del);
-      if ((suspects & kHigh) == 0) {
-        from = end;
-        continue;
-      }
+  for (; from + sizeof kOnes <= text.size(); from += sizeof kOnes) {
+    std::uint64_t bytes;
+    std::memcpy(&bytes, text.data() + from, sizeof bytes);
+    if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
+    // Sums of seven bits each, so that none carries into its neighbour. The high bit is set of each byte ...
+    const std::uint64_t printable = (bytes & ~kHigh) + kOnes * 0x60;              // ... from 0x20 on
+    const std::uint64_t not_del = ((bytes & ~kHigh) ^ (kOnes * 0x7f)) + ~kHigh;  // ... but 0x7f
+    std::uint64_t found = ~((printable & not_del) | bytes) & kHigh;
+    for (; found != 0; found &= found - 1) {
+      const std::size_t i = from + static_cast<std::size_t>(std::countr_zero(found)) / 8;
+      if (text[i] != '\t') return i;
     }
-    for (; from < end; ++from) {
-      const auto c = static_cast<unsigned char>(text[from]);
-      if ((c < 0x20 && c != '\t') || c == 0x7f) return from;
-    }
+  }
+  for (; from < text.size(); ++from) {
+    const auto c = static_cast<unsigned char>(text[from]);
+    if ((c < 0x20 && c != '\t') || c == 0x7f) return from;
   }
   return std::string_view::npos;
 }
@@ -103,15 +103,15 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
   const auto window = input.substr(0, limits.max_head);
   HeadScan scan;
   for (std::size_t at = 0;;) {
-    const auto end = find_control(window, at);  // of the line, or there is nothing else that it may be
-    const auto line = window.substr(at, end == std::string_view::npos ? end : end - at);
-    const auto line_end = end == std::string_view::npos ? std::string_view() : window.substr(end, 2);
-    const bool has_cr = line_end == "\r" || line_end == "\r\n";
-    const bool is_whole = line_end.starts_with('\n') || line_end == "\r\n";
-    if (!line_end.empty() && !has_cr && !is_whole) return refused(400, "control byte in the head");
+    const auto end = std::min(find_control(window, at), window.size());  // of the line, or it can be nothing else
+    const auto line = window.substr(at, end - at);
+    const bool has_cr = end < window.size() && window[end] == '\r';
+    const auto lf_at = end + (has_cr ? 1 : 0);
+    const bool is_whole = lf_at < window.size() && window[lf_at] == '\n';
+    if (!is_whole && lf_at < window.size()) return refused(400, "control byte in the head");
     if (at == 0) {
       if (const char* why = fault_in_start(line, is_whole || has_cr)) return refused(400, why);
-    } else if (line.starts_with(' ') || line.starts_with('\t')) {
+    } else if (!line.empty() && (line.front() == ' ' || line.front() == '\t')) {
       return refused(400, "folded field line");
     }
     if (!is_whole) {
@@ -123,7 +123,7 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
       scan.start_line = line;
     else if (!line.empty() && ++scan.fields > limits.max_fields)
       return refused(431, "too many fields");
-    at = end + line_end.size();
+    at = lf_at + 1;
     if (line.empty()) {
       scan.status = Status::Done;
       scan.size = at;

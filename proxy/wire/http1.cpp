@@ -48,7 +48,8 @@ class QuietParser : public http::basic_parser<kIsRequest> {
 template <bool kIsRequest, typename Head>
 class HeadParser final : public QuietParser<kIsRequest> {
  public:
-  explicit HeadParser(Head& head) : head_(head) {}
+  // `lines`: the fields', as it will get them.
+  HeadParser(Head& head, std::string_view lines) : head_(head), lines_(lines) {}
 
   const FieldSummary& summary() const { return summary_; }
 
@@ -70,7 +71,7 @@ class HeadParser final : public QuietParser<kIsRequest> {
   }
 
   void on_field_impl(http::field field, BeastView name, BeastView value, ErrorCode&) override {
-    head_.fields.add(view(name), view(value));
+    head_.fields.add_line(lines_, view(name), view(value));
     if (field == http::field::host) {
       ++summary_.hosts;
       summary_.host = view(value);
@@ -88,6 +89,7 @@ class HeadParser final : public QuietParser<kIsRequest> {
   }
 
   Head& head_;
+  const std::string_view lines_;
   FieldSummary summary_;
 };
 
@@ -108,9 +110,12 @@ bool keeps_alive(const FieldSummary& fields, bool http11) {
   return !fields.says_close && (http11 || fields.says_keep_alive);
 }
 
-void make_room(Fields& fields, const HeadScan& scan) {
-  fields.clear();
-  fields.reserve(scan.size - scan.start_line.size(), scan.fields);
+// The lines of the fields, of which `fields` gets a copy.
+std::string_view take_lines(Fields& fields, std::string_view input, const HeadScan& scan) {
+  const auto begin = scan.start_line.size() + 2;
+  const auto lines = input.substr(begin, scan.size - 2 - begin);
+  fields.copy_lines(lines, scan.fields);
+  return lines;
 }
 
 }  // namespace
@@ -124,8 +129,7 @@ HeadResult parse_request_head(std::string_view input, const HeadLimits& limits, 
   if (scan.status == Status::NeedMore) return {};
   if (scan.status == Status::Bad) return bad(scan.refusal);
 
-  make_room(out.fields, scan);
-  HeadParser<true, RequestHead> parser(out);
+  HeadParser<true, RequestHead> parser(out, take_lines(out.fields, input, scan));
   ErrorCode error;
   parser.put(buffer(input.substr(0, scan.size)), error);
   if (error == http::error::bad_version && has_foreign_version(scan.start_line)) return bad({505, "unknown version"});
@@ -148,8 +152,7 @@ HeadResult parse_response_head(std::string_view input, const HeadLimits& limits,
   if (scan.status == Status::NeedMore) return {};
   if (scan.status == Status::Bad) return bad_response(scan.refusal.why);
 
-  make_room(out.fields, scan);
-  HeadParser<false, ResponseHead> parser(out);
+  HeadParser<false, ResponseHead> parser(out, take_lines(out.fields, input, scan));
   ErrorCode error;
   auto rest = input.substr(0, scan.size);
   if (constexpr std::string_view kBare = "HTTP/1.1 200"; scan.start_line.size() == kBare.size()) {

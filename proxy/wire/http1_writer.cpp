@@ -57,7 +57,12 @@ void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames 
       continue;
     }
     const auto line = fields.line(i);
-    run = {run.empty() ? line.data() : run.data(), run.size() + line.size()};
+    if (run.data() + run.size() == line.data()) {
+      run = {run.data(), run.size() + line.size()};
+      continue;
+    }
+    out.append(run);
+    run = line;
   }
   out.append(run);
 }

@@ -86,6 +86,15 @@ std::string with_normal_escapes(std::string_view path) {
   return out;
 }
 
+// Nothing in it may need to be changed: no escape, no empty segment, none that begins with a dot.
+bool is_normal(std::string_view path) {
+  if (path.empty() || path.front() != '/') return false;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] == '%' || (i > 0 && path[i - 1] == '/' && (path[i] == '/' || path[i] == '.'))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string percent_decode(std::string_view text) {
@@ -125,7 +134,7 @@ std::optional<std::string> path_segment(std::string_view path, unsigned n) {
 }
 
 std::string normalise_path(std::string_view path) {
-  if (path == "*") return "*";
+  if (path == "*" || is_normal(path)) return std::string(path);
   const auto plain = with_normal_escapes(path);
   std::string_view rest = plain;
   std::string out = "/";  // always ends with '/' while there are segments to come

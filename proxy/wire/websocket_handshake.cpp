@@ -26,9 +26,7 @@ bool upgrades_to_websocket(const Fields& fields) {
 }
 
 bool is_valid_key(std::string_view key) {
-  if (key.size() != kKeySize) return false;
-  const auto nonce = base64_decode(key);
-  return nonce && nonce->size() == kNonceSize;
+  return key.size() == kKeySize && base64_size(key) == kNonceSize;
 }
 
 }  // namespace
@@ -45,9 +43,10 @@ UpgradeAsk upgrade_ask(const RequestHead& head) {
 }
 
 std::string accept_key(std::string_view key) {
-  std::string text(key);
-  text += kGuid;
-  return base64_encode(sha1(text));
+  std::string text;
+  text.reserve(key.size() + kGuid.size());
+  const auto digest = sha1(text.append(key).append(kGuid));
+  return base64_encode({digest.data(), digest.size()});
 }
 
 bool opens_websocket(const ResponseHead& answer, std::string_view key) {

@@ -301,7 +301,10 @@ BOOST_AUTO_TEST_CASE(two_pools_do_not_share_keys) {
   BOOST_TEST(table().find(other, "k", clock.now()).backend == nullptr);
   BOOST_TEST(!table().turn(other, "k", *other.backends[0], 9, true, told));
   Tab& tab = make_tab();
-  tab.ask = {&other, "k", true, "", false, {}};
+  tab.ask = {};
+  tab.ask.pool = &other;
+  tab.ask.key = "k";
+  tab.ask.has_key = true;
   BOOST_TEST(reserve(tab).pick.reason == PickReason::Hash);
   BOOST_TEST((tab.member.backend == other.find(ranking("k")[0])));
   close(tab);

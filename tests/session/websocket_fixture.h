@@ -128,8 +128,11 @@ struct WebSocketFixture {
       auto record = std::make_unique<SessionRecord>(*worker, seat, Protocol::WebSocket, 0, net::IpAddress{}, 0);
       record->route = std::make_shared<const RouteSettings>(route);
       Affinity::Leavers leavers;
-      const auto pick =
-          shared->affinity.reserve(record->member, {pool.get(), "key", true, "", false, {}}, clock.now(), leavers);
+      Affinity::Ask ask;
+      ask.pool = pool.get();
+      ask.key = "key";
+      ask.has_key = true;
+      const auto pick = shared->affinity.reserve(record->member, ask, clock.now(), leavers);
       record->picked(pick.reason);
       ref = record->member.ref;
       auto made = std::make_unique<WebSocketSession>(*worker, std::move(record), client.script.make_stream(), Outlet{},

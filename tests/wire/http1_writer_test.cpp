@@ -145,6 +145,20 @@ BOOST_AUTO_TEST_CASE(what_is_forwarded_keeps_its_order_and_leaves_out_what_conce
   BOOST_TEST(out.empty());
 }
 
+BOOST_AUTO_TEST_CASE(lines_as_they_came_and_lines_that_are_laid_out_anew_keep_their_order) {
+  const auto forwarded = [](std::string_view lines) {
+    RequestHead head;
+    const std::string text = "GET / HTTP/1.1\r\n" + std::string(lines) + "\r\n";
+    BOOST_TEST_REQUIRE((parse_request_head(text, {}, head).status == Status::Done));
+    std::string out;
+    append_forwarded_fields(out, head.fields, {});
+    return out;
+  };
+  BOOST_TEST(forwarded("Host: x\r\nA: 1\r\nB:2\r\nC:  3 \r\nD: 4\r\nE:\r\nF: \r\nG:\t7\r\nH: 8\t\r\nI: 9\r\n") ==
+             "Host: x\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: \r\nF: \r\nG: 7\r\nH: 8\r\nI: 9\r\n");
+  BOOST_TEST(forwarded("Host:x\r\nKeep-Alive: 1\r\nA: 1\r\nTE:x\r\nB: 2\r\n") == "Host: x\r\nA: 1\r\nB: 2\r\n");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::wire
