@@ -50,10 +50,10 @@ class EventStream {
 
   const SseSettings& settings_;  // of the route, which the session keeps
   wire::SseObserver seen_;
-  std::string held_;  // up to 2 bytes that may begin a byte order mark
   bool started_ = false;
   bool farewell_wanted_ = false;
   bool said_farewell_ = false;
+  std::string held_;  // up to 2 bytes that may begin a byte order mark
 };
 
 }  // namespace limpet::session

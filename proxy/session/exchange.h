@@ -114,34 +114,26 @@ class Exchange final : public Owned,
   std::string session_cookie() const;
   std::string retry_after() const;
 
+  // --- what a piece of the body needs, side by side ---
   Worker& worker_;
   ExchangeClient& client_;
-  const std::uint16_t listener_;
-  const net::Address peer_;
-  const Time began_;
-
-  Spares<wire::RequestHead>::Lease head_;  // given back when the response has begun
   std::unique_ptr<SessionRecord> record_;
   std::unique_ptr<net::Stream> backend_;
   Outlet to_backend_;
-  Buffer input_;              // the beginning of a response head
-  Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; freed when the response has begun
-  wire::BodyDecoder body_;
   std::unique_ptr<EventStream> events_;
-  std::unique_ptr<Affinity::Ask> ask_;
-  std::string new_cookie_;
-  std::string sniffed_;  // the beginning of an Engine.IO handshake body
-  const Pool* pool_ = nullptr;
-
+  wire::BodyDecoder body_;
+  Time last_activity_{};
   State state_ = State::Picking;
+  bool sniffing_ = false;
+  bool paused_backend_ = false;
+  bool first_event_seen_ = false;
+
+  // --- what the rest needs ---
+  bool probing_ = false;            // the kernel watches over a silent backend
   Protocol shape_ = Protocol::Http;  // what the request asks for
-  LearnSource::Kind learned_kind_ = LearnSource::Kind::EngineIo;
   CloseReason end_reason_ = CloseReason::BackendClosed;
   std::optional<CloseReason> leaving_;  // a farewell is due
-  Time sent_at_{};
-  Time deadline_{};  // of the present state; Time{}: none
-  Time last_activity_{};
-  std::uint64_t body_taken_ = 0;
+  LearnSource::Kind learned_kind_ = LearnSource::Kind::EngineIo;
   std::uint8_t informational_ = 0;
   bool asks_websocket_ = false;
   bool is_head_ = false;
@@ -154,13 +146,22 @@ class Exchange final : public Owned,
   bool learned_ = false;  // picked by a learned id
   bool engine_io_poll_ = false;
   bool engine_io_session_ = false;  // carries a sid
-  bool sniffing_ = false;
   bool response_begun_ = false;
   bool keeps_backend_ = false;  // the backend connection may serve again
-  bool first_event_seen_ = false;
-  bool probing_ = false;  // the kernel watches over a silent backend
-  bool paused_backend_ = false;
-  bool secure_ = false;  // the client came over TLS to a trusted proxy
+  bool secure_ = false;         // the client came over TLS to a trusted proxy
+  Time sent_at_{};
+  Time deadline_{};  // of the present state; Time{}: none
+  std::uint64_t body_taken_ = 0;
+  Buffer input_;                             // the beginning of a response head
+  Spares<wire::RequestHead>::Lease head_;    // given back when the response has begun
+  Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; given back likewise
+  std::unique_ptr<Affinity::Ask> ask_;
+  std::string new_cookie_;
+  std::string sniffed_;  // the beginning of an Engine.IO handshake body
+  const Pool* pool_ = nullptr;
+  const Time began_;
+  const net::Address peer_;
+  const std::uint16_t listener_;
 };
 
 }  // namespace limpet::session

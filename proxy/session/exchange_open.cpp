@@ -48,11 +48,11 @@ Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listene
                    Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
-      listener_(listener),
-      peer_(peer),
-      began_(worker.now()),
+      last_activity_(worker.now()),
       head_(std::move(head)),
-      last_activity_(began_) {}
+      began_(last_activity_),
+      peer_(peer),
+      listener_(listener) {}
 
 Exchange::~Exchange() {
   to_backend_.drop(worker_);

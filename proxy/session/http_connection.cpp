@@ -17,7 +17,7 @@ constexpr Duration kLinger = std::chrono::seconds(2);        // for the peer's F
 
 HttpConnection::HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream,
                                const net::Address& peer)
-    : worker_(worker), listener_(listener), peer_(peer), stream_(std::move(stream)) {}
+    : worker_(worker), stream_(std::move(stream)), listener_(listener), peer_(peer) {}
 
 HttpConnection::~HttpConnection() {
   if (state_ != State::Closed) worker_.connection_closed();

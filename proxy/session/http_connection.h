@@ -70,28 +70,27 @@ class HttpConnection final : public Owned,
   void close_now();
   void update_interest();
 
+  // --- what a piece of the response needs, side by side ---
   Worker& worker_;
-  const std::uint16_t listener_;
-  const net::Address peer_;
-
   std::unique_ptr<net::Stream> stream_;
-  std::unique_ptr<Exchange> exchange_;
   Outlet outlet_;
-  Buffer input_;  // received, not yet taken
-  wire::BodyDecoder body_;
-
+  State state_ = State::Idle;
+  bool chunked_out_ = false;  // the response body is sent in chunks
+  bool processing_ = false;
+  bool body_wanted_ = true;
+  bool eof_ = false;
+  bool close_after_ = false;  // no further request on this connection
+  bool any_request_ = false;
   struct {
     bool http11 = true;
     bool keep_alive = true;
     bool is_head = false;
   } request_;
-  State state_ = State::Idle;
-  bool processing_ = false;
-  bool body_wanted_ = true;
-  bool eof_ = false;
-  bool chunked_out_ = false;  // the response body is sent in chunks
-  bool close_after_ = false;  // no further request on this connection
-  bool any_request_ = false;
+  const std::uint16_t listener_;
+  std::unique_ptr<Exchange> exchange_;
+  Buffer input_;  // received, not yet taken
+  wire::BodyDecoder body_;
+  const net::Address peer_;
 };
 
 }  // namespace limpet::session

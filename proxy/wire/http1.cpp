@@ -345,6 +345,7 @@ BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length) : framing_(frami
     break;
   case Framing::Chunked:
     chunked_ = std::make_unique<Chunked>();
+    at_chunk_ = true;
     status_ = Status::NeedMore;
     break;
   case Framing::UntilClose:
@@ -356,7 +357,11 @@ BodyDecoder::BodyDecoder(Framing framing, std::uint64_t length) : framing_(frami
 Status BodyDecoder::decode(std::string_view input, std::size_t& consumed, std::vector<std::string_view>& pieces) {
   consumed = 0;
   if (status_ != Status::NeedMore || input.empty()) return status_;
-  if (framing_ == Framing::Chunked) return status_ = chunked_->decode(input, consumed, pieces);
+  if (framing_ == Framing::Chunked) {
+    status_ = chunked_->decode(input, consumed, pieces);
+    at_chunk_ = status_ == Status::NeedMore && chunked_->at_chunk();
+    return status_;
+  }
   if (framing_ == Framing::Length) {
     input = input.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size())));
     left_ -= input.size();
@@ -368,7 +373,7 @@ Status BodyDecoder::decode(std::string_view input, std::size_t& consumed, std::v
 }
 
 bool BodyDecoder::is_whole_chunks(std::string_view input, std::vector<std::string_view>& pieces) const {
-  if (!chunked_ || status_ != Status::NeedMore || !chunked_->at_chunk()) return false;
+  if (!at_chunk_) return false;
   do {
     const auto content = take_plain_chunk(input);
     if (content.empty()) return false;
@@ -378,6 +383,7 @@ bool BodyDecoder::is_whole_chunks(std::string_view input, std::vector<std::strin
 }
 
 Status BodyDecoder::finish() {
+  at_chunk_ = false;
   if (status_ == Status::NeedMore) status_ = framing_ == Framing::UntilClose ? Status::Done : Status::Bad;
   return status_;
 }

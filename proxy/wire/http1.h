@@ -115,6 +115,7 @@ class BodyDecoder {
   struct Chunked;
   Framing framing_ = Framing::None;
   Status status_ = Status::Done;
+  bool at_chunk_ = false;  // of a chunked body: at the beginning of a size line
   std::uint64_t left_ = 0;
   std::unique_ptr<Chunked> chunked_;
 };
