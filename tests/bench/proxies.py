@@ -17,7 +17,7 @@ NAMES = ["relay", "limpet", "limpet-uring", "nginx", "haproxy"]
 class Proxy:
     """A running proxy (under `tool`, a command, if that is given) with a backend and a load generator of its own."""
 
-    def __init__(self, bench, name, tool=()):
+    def __init__(self, bench, name, tool=(), workers=1):
         self.name = name
         self.bench = bench
         self.port = free_port()
@@ -26,7 +26,8 @@ class Proxy:
         first, second = (f"127.0.1.{10 * index + i}" for i in (1, 2))
         self.values = {
             "DIR": bench.dir,
-            "NAME": name,
+            "NAME": name if workers == 1 else f"{name}-{workers}",
+            "WORKERS": workers,
             "IO": "uring" if name == "limpet-uring" else "epoll",
             "PORT": self.port,
             "BACKEND_ONE": f"{first}:{backend_port}",
@@ -58,7 +59,7 @@ class Proxy:
         text = (HERE / f"{name}.in").read_text(encoding="utf-8")
         for key, value in self.values.items():
             text = text.replace(f"@{key}@", str(value))
-        target = self.bench.dir / f"{self.name}-{name}"
+        target = self.bench.dir / f"{self.values['NAME']}-{name}"
         target.write_text(text, encoding="utf-8")
         return str(target)
 

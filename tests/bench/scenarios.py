@@ -3,10 +3,12 @@
 user and system time per operation."""
 
 import re
+import statistics
 import subprocess
 import time
 
 from processes import BenchError
+from proxies import Proxy
 
 PAIRS = 9000
 SETTLE = 1.0  # seconds until what is under way has come to rest
@@ -39,6 +41,8 @@ ROWS = [
     Row("long-poll", "long poll of 100 ms, 500 connections", bound=1.40),
     Row("storm-9000", "connect storm of 9,000, per connection"),
     Row("growth-9000", "CPU per echo at 9,000 connections / at 1,000", unit="×", bound=1.15, absolute=True),
+    Row("workers-cost", "CPU per echo of two workers / of one", unit="×", bound=1.15, absolute=True),
+    Row("workers-spread", "two workers: the busier one's CPU / even share", unit="×", bound=1.15, absolute=True),
     Row("memory-open", "RSS per pair, 9,000 open", unit="B", bound=1024, absolute=True),
     Row("memory-used", "RSS per pair, after a 4 KiB echo on each", unit="B", bound=1024, absolute=True),
     Row("memory-closed", "RSS after all have closed / before", unit="×", bound=1.10, absolute=True),
@@ -113,6 +117,26 @@ def long_poll(proxy, seconds, name):
     figure = cpu_per_operation(proxy, f"get /poll {seconds}")
     close(proxy)
     return {name: figure}
+
+
+def two_workers(proxy, seconds, _name):
+    """1,000 connections to one worker, and to two: each should carry half, and an echo cost as much."""
+    pair = Proxy(proxy.bench, proxy.name, workers=2)
+    try:
+        costs, spreads = [], []
+        for of in (proxy, pair):
+            of.load.do("open ws /ws 1000 128")
+            of.load.do("each 64 256")
+        for _ in range(5):
+            one = cpu_per_operation(proxy, f"echo 64 {seconds}")
+            before = pair.process.thread_cpu_ns()
+            two = cpu_per_operation(pair, f"echo 64 {seconds}")
+            used = [after - before[task] for task, after in pair.process.thread_cpu_ns().items() if task in before]
+            costs.append(two / one)
+            spreads.append(max(used) / (sum(sorted(used)[-2:]) / 2))
+        return {"workers-cost": statistics.median(costs), "workers-spread": statistics.median(spreads)}
+    finally:
+        pair.stop()
 
 
 def memory(proxy, _seconds, _name):
@@ -213,9 +237,10 @@ SCENARIOS = {
     "get": Scenario(get),
     "long-poll": Scenario(long_poll),
     "storm-9000": Scenario(storm),
+    "workers": Scenario(two_workers, fresh=True, only=["limpet", "limpet-uring"]),
     "memory": Scenario(memory, fresh=True),
     "drain-9000": Scenario(drain, fresh=True, only=["limpet"]),
 }
 
 QUICK = ["echo-64-100", "echo-64-1000", "sse-10hz", "get", "upgrade-close", "memory"]
-GATE = [*QUICK, "echo-64k-100", "long-poll", "storm-9000"]
+GATE = [*QUICK, "echo-64k-100", "long-poll", "storm-9000", "workers"]

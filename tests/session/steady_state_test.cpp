@@ -2,6 +2,7 @@
 // What a message costs once a session is under way, over real sockets: one read, one write, nothing else. This
 // program's own operator new and system calls are counted, on the thread that asks for it.
 #include <dlfcn.h>
+#include <liburing.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@ struct Costs {
   int reads = 0;
   int writes = 0;
   int interest_changes = 0;
+  int ring_calls = 0;
 };
 
 thread_local Costs costs;
@@ -98,6 +100,23 @@ int epoll_ctl(int set, int operation, int fd, epoll_event* event) noexcept {
   if (counting) ++costs.interest_changes;
   return real(set, operation, fd, event);
 }
+int io_uring_submit(io_uring* ring) {
+  static const auto real = reinterpret_cast<int (*)(io_uring*)>(::dlsym(RTLD_NEXT, "io_uring_submit"));
+  if (counting) ++costs.ring_calls;
+  return real(ring);
+}
+int io_uring_submit_and_get_events(io_uring* ring) {
+  static const auto real = reinterpret_cast<int (*)(io_uring*)>(::dlsym(RTLD_NEXT, "io_uring_submit_and_get_events"));
+  if (counting) ++costs.ring_calls;
+  return real(ring);
+}
+int io_uring_submit_and_wait_timeout(io_uring* ring, io_uring_cqe** found, unsigned least, __kernel_timespec* patience,
+                                     sigset_t* mask) {
+  using Call = int (*)(io_uring*, io_uring_cqe**, unsigned, __kernel_timespec*, sigset_t*);
+  static const auto real = reinterpret_cast<Call>(::dlsym(RTLD_NEXT, "io_uring_submit_and_wait_timeout"));
+  if (counting) ++costs.ring_calls;
+  return real(ring, found, least, patience, mask);
+}
 }
 
 namespace limpet::session {
@@ -108,7 +127,7 @@ constexpr int kMessages = 200;
 
 // A worker with a listener and one backend; the peers' sockets block, and are used while the worker has nothing to do.
 struct Rig {
-  Rig() {
+  explicit Rig(bool with_ring = false) {
     const net::Address anywhere = net::Address::parse("127.0.0.1:0").value();
     Fd listening = net::listen_on(anywhere, 0).value();
     const net::Address proxy = net::bound_address(listening.value());
@@ -129,6 +148,7 @@ struct Rig {
     worker = std::make_unique<Worker>(
         shared, 0, std::make_shared<const Snapshot>(settings, std::vector<std::shared_ptr<Pool>>{pool}));
     shared.workers = {worker.get()};
+    if (with_ring) BOOST_TEST_REQUIRE(worker->loop().use_ring() == "");
     worker->listen(0, std::move(listening));
 
     client = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -173,6 +193,23 @@ struct Rig {
     hears(backend);
   }
 
+  void opens_websocket() {
+    asks(
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    says(backend,
+         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+         "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+    BOOST_TEST_REQUIRE(hears(client).starts_with("HTTP/1.1 101 "));
+  }
+  void opens_event_stream() {
+    asks("GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n");
+    says(backend, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    std::string begun;
+    while (begun.find("retry: ") == std::string::npos) begun += hears(client);
+    BOOST_TEST_REQUIRE(begun.starts_with("HTTP/1.1 200 "));
+  }
+
   // Sends `message` often, and counts what the worker's turns cost until the other side has it.
   Costs relayed(const Fd& from, const Fd& to, const std::string& message) {
     Costs sum;
@@ -196,6 +233,7 @@ struct Rig {
       sum.reads += costs.reads;
       sum.writes += costs.writes;
       sum.interest_changes += costs.interest_changes;
+      sum.ring_calls += costs.ring_calls;
     }
     return sum;
   }
@@ -242,13 +280,7 @@ BOOST_AUTO_TEST_CASE(the_counters_count) {
 }
 
 BOOST_AUTO_TEST_CASE(a_websocket_message_costs_one_read_and_one_write) {
-  asks(
-      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
-  says(backend,
-       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
-  BOOST_TEST_REQUIRE(hears(client).starts_with("HTTP/1.1 101 "));
+  opens_websocket();
   using namespace std::string_literals;
   costs_one_read_and_one_write(relayed(client, backend, "\x81\x85\1\2\3\4"s + "abcde"));
   costs_one_read_and_one_write(relayed(backend, client, "\x81\x05hello"s));
@@ -258,13 +290,51 @@ BOOST_AUTO_TEST_CASE(a_websocket_message_costs_one_read_and_one_write) {
 }
 
 BOOST_AUTO_TEST_CASE(an_event_costs_one_read_and_one_write) {
-  asks("GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n");
-  says(backend, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
-  std::string begun;
-  while (begun.find("retry: ") == std::string::npos) begun += hears(client);
-  BOOST_TEST_REQUIRE(begun.starts_with("HTTP/1.1 200 "));
+  opens_event_stream();
   costs_one_read_and_one_write(relayed(backend, client, "d\r\ndata: hello\n\n\r\n"));
   costs_one_read_and_one_write(relayed(backend, client, "14\r\nid: 1\ndata: longer\n\n\r\n"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+struct RingRig : Rig {
+  RingRig() : Rig(true) {}
+};
+
+boost::test_tools::assertion_result kernel_has_io_uring(boost::unit_test::test_unit_id) {
+  io_uring ring{};
+  if (io_uring_queue_init(8, &ring, 0) != 0) return false;
+  io_uring_queue_exit(&ring);
+  return true;
+}
+
+// One turn takes the message and prepares what goes on, the next one's call sends it.
+void costs_two_ring_calls_at_most(const Costs& costs) {
+  BOOST_TEST(costs.ring_calls > 0);
+  BOOST_TEST(costs.ring_calls <= 2 * kMessages);
+  BOOST_TEST(costs.reads == 0);
+  BOOST_TEST(costs.writes == 0);
+  BOOST_TEST(costs.allocations == 0);
+  BOOST_TEST(costs.interest_changes == 0);
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(steady_state_over_io_uring, RingRig,
+                         *boost::unit_test::precondition(kernel_has_io_uring))
+
+BOOST_AUTO_TEST_CASE(a_websocket_message_costs_no_call_but_the_turns) {
+  opens_websocket();
+  using namespace std::string_literals;
+  costs_two_ring_calls_at_most(relayed(client, backend, "\x81\x85\1\2\3\4"s + "abcde"));
+  costs_two_ring_calls_at_most(relayed(backend, client, "\x81\x05hello"s));
+}
+
+BOOST_AUTO_TEST_CASE(an_event_costs_no_call_but_the_turns) {
+  opens_event_stream();
+  costs_two_ring_calls_at_most(relayed(backend, client, "d\r\ndata: hello\n\n\r\n"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
