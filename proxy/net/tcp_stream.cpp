@@ -67,9 +67,9 @@ IoResult TcpStream::write(const iovec* pieces, int count) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = static_cast<std::size_t>(count);
-  const long n = count == 1 ? ::syscall(SYS_sendto, fd_.value(), pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL,
-                                        nullptr, 0)
-                            : ::sendmsg(fd_.value(), &message, MSG_NOSIGNAL);
+  const long n = count == 1
+                     ? ::syscall(SYS_sendto, fd_.value(), pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL, nullptr, 0)
+                     : ::sendmsg(fd_.value(), &message, MSG_NOSIGNAL);
   if (n >= 0) return {IoStatus::Ok, static_cast<std::size_t>(n)};
   if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) return {IoStatus::WouldBlock, 0};
   return {IoStatus::Reset, 0};

@@ -129,7 +129,7 @@ class Exchange final : public Owned,
   bool first_event_seen_ = false;
 
   // --- what the rest needs ---
-  bool probing_ = false;            // the kernel watches over a silent backend
+  bool probing_ = false;             // the kernel watches over a silent backend
   Protocol shape_ = Protocol::Http;  // what the request asks for
   CloseReason end_reason_ = CloseReason::BackendClosed;
   std::optional<CloseReason> leaving_;  // a farewell is due

@@ -42,8 +42,8 @@ class ExchangeClient {
   virtual void send_head(const ResponsePlan& plan) = 0;
   // The pieces must stay valid until flush().
   virtual void send_body(std::span<const std::string_view> pieces) = 0;
-  // Sends content that came as whole chunks, which may be passed on as they are, and whatever was collected before; with
-  // flush()'s meaning.
+  // Sends content that came as whole chunks, which may be passed on as they are, and whatever was collected before;
+  // with flush()'s meaning.
   virtual bool send_chunks(std::string_view chunks, std::span<const std::string_view> pieces) = 0;
   virtual void send_end(const wire::Fields* trailers) = 0;
   // False: the client is gone; client_reset() has been or will be called.

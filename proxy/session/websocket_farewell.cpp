@@ -100,8 +100,8 @@ void WebSocketSession::after_close(Side& from) {
   }
 }
 
-// Both have said Close, and the client has it: its connection is closed, which is the server's part (RFC 6455 §7.1.1). A
-// client that may still send the Pong that it owes is left to linger(): closing would then reset the connection.
+// Both have said Close, and the client has it: its connection is closed, which is the server's part (RFC 6455 §7.1.1).
+// A client that may still send the Pong that it owes is left to linger(): closing would then reset the connection.
 void WebSocketSession::let_client_go() {
   if (client_.stream == nullptr || client_.owes_pong || client_.ping_out || !client_.outlet.empty()) return;
   worker_.retire(std::move(client_.stream));

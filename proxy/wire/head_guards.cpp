@@ -83,7 +83,7 @@ std::size_t find_control(std::string_view text, std::size_t from) {
     std::memcpy(&bytes, text.data() + from, sizeof bytes);
     if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
     // Sums of seven bits each, so that none carries into its neighbour. The high bit is set of each byte ...
-    const std::uint64_t printable = (bytes & ~kHigh) + kOnes * 0x60;              // ... from 0x20 on
+    const std::uint64_t printable = (bytes & ~kHigh) + kOnes * 0x60;             // ... from 0x20 on
     const std::uint64_t not_del = ((bytes & ~kHigh) ^ (kOnes * 0x7f)) + ~kHigh;  // ... but 0x7f
     std::uint64_t found = ~((printable & not_del) | bytes) & kHigh;
     for (; found != 0; found &= found - 1) {

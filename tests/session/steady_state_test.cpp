@@ -322,8 +322,7 @@ void costs_two_ring_calls_at_most(const Costs& costs) {
 
 }  // namespace
 
-BOOST_FIXTURE_TEST_SUITE(steady_state_over_io_uring, RingRig,
-                         *boost::unit_test::precondition(kernel_has_io_uring))
+BOOST_FIXTURE_TEST_SUITE(steady_state_over_io_uring, RingRig, *boost::unit_test::precondition(kernel_has_io_uring))
 
 BOOST_AUTO_TEST_CASE(a_websocket_message_costs_no_call_but_the_turns) {
   opens_websocket();

@@ -208,9 +208,10 @@ BOOST_AUTO_TEST_CASE(whole_plain_chunks_are_known_as_such) {
   BodyDecoder decoder(Framing::Chunked, 0);
   BOOST_TEST(known(decoder, "3\r\nabc\r\n") == "abc|");
   BOOST_TEST(known(decoder, "00003\r\nabc\r\nA\r\n0123456789\r\n") == "abc|0123456789|");
-  for (const auto other : {"", "3", "3\r\nab", "3\r\nabc", "3\r\nabc\r", "3\r\nabc\r\n1", "3;x\r\nabc\r\n", "3 \r\nabc\r\n",
-                           "3\nabc\r\n", "3\r\nabcd\r\n", "0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n",
-                           "0x3\r\nabc\r\n", "000000003\r\nabc\r\n", "ffffffff\r\nabc\r\n", "abc\r\n"}) {
+  for (const auto other :
+       {"", "3", "3\r\nab", "3\r\nabc", "3\r\nabc\r", "3\r\nabc\r\n1", "3;x\r\nabc\r\n", "3 \r\nabc\r\n", "3\nabc\r\n",
+        "3\r\nabcd\r\n", "0\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "-3\r\nabc\r\n", "0x3\r\nabc\r\n",
+        "000000003\r\nabc\r\n", "ffffffff\r\nabc\r\n", "abc\r\n"}) {
     BOOST_TEST(known(decoder, other) == "-", other);
   }
   decode(decoder, {"5\r\nab"});
