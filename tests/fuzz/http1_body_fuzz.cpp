@@ -35,7 +35,10 @@ class Body {
     const std::string input(part);
     std::vector<std::string_view> pieces;
     std::size_t consumed = 0;
+    std::vector<std::string_view> chunks;
+    const bool is_whole = decoder_.is_whole_chunks(input, chunks);
     outcome_.status = decoder_.decode(input, consumed, pieces);
+    require(!is_whole || (outcome_.status == Status::NeedMore && pieces == chunks));
     require(consumed <= input.size());
     require(outcome_.status != Status::NeedMore || consumed == input.size());
     const char* at = input.data();
