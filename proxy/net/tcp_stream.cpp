@@ -42,7 +42,7 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
   }
   bool at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   if (!at_once && errno == EINPROGRESS && to.is_loopback()) {
-    // On this host the handshake is over when connect() returns; asking again spares a turn and a change of interest.
+    // Over loopback the handshake is over when connect() returns; asking again spares a turn and a change of interest.
     at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   }
   if (!at_once && errno != EINPROGRESS && errno != EALREADY) {

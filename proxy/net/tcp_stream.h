@@ -26,7 +26,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
-  // A connect is under way; false where it was done at once (on this host, as a rule).
+  // A connect is under way; false where it was done at once (over loopback, as a rule).
   bool connecting() const { return connecting_; }
 
   IoResult read(char* to, std::size_t size) override;

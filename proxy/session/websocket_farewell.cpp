@@ -89,7 +89,7 @@ void WebSocketSession::saw_close(Side& from) {
 // Called when the Close has been forwarded.
 void WebSocketSession::after_close(Side& from) {
   if (phase_ == Phase::Open) {
-    // The backend answers and closes; we pass its FIN on. Bounded, should either not.
+    // The other answers and the backend closes, which ends the session. Bounded, should either not.
     phase_until_ = worker_.now() + route().websocket.close_timeout;
     arm();
     if (client_.closed_politely && backend_.closed_politely) let_client_go();

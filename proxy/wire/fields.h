@@ -54,7 +54,7 @@ class Fields {
   };
   void add_slot(std::size_t at, std::string_view name, std::string_view value);
 
-  std::string text_;  // the lines, and of a copy also what is none
+  std::string text_;  // the lines; a copied one that was written anew is still there, unused
   std::vector<Slot> slots_;
   FieldNames present_;
 };
