@@ -24,7 +24,10 @@ Fd counter() {
 }  // namespace
 
 Loop::Loop(const Clock* clock)
-    : clock_(clock), wake_(counter()), mail_watch_(poller_, wake_.value(), [this] { open_mail(); }) {
+    : clock_(clock),
+      wake_(counter()),
+      mail_watch_(poller_, wake_.value(), [this] { open_mail(); }),
+      turn_ended_(read_clock()) {
   if (!mail_watch_.start()) throw std::runtime_error("no event loop: epoll refuses");
 }
 
@@ -44,7 +47,7 @@ std::string Loop::use_ring() {
 }
 
 Duration Loop::run_turn() {
-  int patience_ms = until_tick_ms();
+  int patience_ms = poller_.pending() ? 0 : until_tick_ms();
   if (guests_) {
     guests_->wait(patience_ms);
     patience_ms = 0;
@@ -55,14 +58,15 @@ Duration Loop::run_turn() {
     ring_->dispatch();
     patience_ms = 0;
   }
-  if (!ring_ || ring_->polled()) {
+  if (!ring_ || ring_->polled() || poller_.pending()) {
     poller_.wait(patience_ms);
     now();
     poller_.dispatch();
   }
   tick_if_due();
   in_turn_ = false;
-  return read_clock() - now_;
+  turn_ended_ = read_clock();
+  return turn_ended_ - now_;
 }
 
 void Loop::finish() {
@@ -70,18 +74,17 @@ void Loop::finish() {
 }
 
 int Loop::until_tick_ms() const {
-  if (!tick_) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - std::chrono::steady_clock::now());
-  return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
+  constexpr std::int64_t kLongest = 60'000;
+  constexpr std::int64_t kLongestByHand = 1;  // a clock that is set by hand tells nobody
+  if (next_tick_ == Time::max()) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - turn_ended_).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, clock_ == nullptr ? kLongest : kLongestByHand));
 }
 
 void Loop::tick_if_due() {
-  if (!tick_) return;
-  const Time now = clock_ == nullptr ? now_ : std::chrono::steady_clock::now();
-  if (now < next_tick_) return;
-  next_tick_ = std::max(next_tick_ + tick_period_, now);  // what was missed is not made up for
-  const auto tick = tick_;                                // it may set another
-  tick();
+  if (now_ < next_tick_) return;
+  next_tick_ = Time::max();
+  tick_by(tick_());
 }
 
 void Loop::post(std::function<void()> work) {
@@ -108,10 +111,9 @@ void Loop::open_mail() {
   for (auto& work : batch) work();
 }
 
-void Loop::set_tick(Duration period, std::function<void()> tick) {
+void Loop::set_tick(std::function<Time()> tick) {
   tick_ = std::move(tick);
-  tick_period_ = period;
-  next_tick_ = std::chrono::steady_clock::now() + period;
+  next_tick_ = {};
 }
 
 void Loop::watch_descriptor(int fd, std::function<void()> ready) {

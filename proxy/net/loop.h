@@ -4,6 +4,7 @@
 // threads may call.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -58,8 +59,10 @@ class Loop {
   // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.
   void post(std::function<void()> work);
 
-  // Calls `tick` each `period`, on the loop's thread; one such call per loop. Calling again changes both.
-  void set_tick(Duration period, std::function<void()> tick);
+  // Calls `tick` in the next turn, and then at the time that it returned; on the loop's thread, one per loop.
+  void set_tick(std::function<Time()> tick);
+  // Lets the tick be called no later than at `when`.
+  void tick_by(Time when) { next_tick_ = std::min(next_tick_, when); }
 
   // Calls `ready` whenever `fd` is readable; one such descriptor per loop. The caller keeps the descriptor open.
   void watch_descriptor(int fd, std::function<void()> ready);
@@ -81,11 +84,11 @@ class Loop {
   std::unique_ptr<GuestBase> guests_;
   std::unique_ptr<Ring> ring_;
 
-  std::function<void()> tick_;
-  Duration tick_period_{};
-  Time next_tick_{};  // by the steady clock
+  std::function<Time()> tick_;
+  Time next_tick_ = Time::max();
 
   Time now_{};
+  Time turn_ended_;
   bool in_turn_ = false;
 
   std::mutex mutex_;

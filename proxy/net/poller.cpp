@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/net/poller.h"
 
+#include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 namespace limpet::net {
 
@@ -21,15 +23,18 @@ void Poller::forget(const Pollable& pollable) {
   for (std::size_t i = next_; i < size_; ++i) {
     if (batch_[i].data.ptr == &pollable) batch_[i].data.ptr = nullptr;
   }
+  std::ranges::replace(again_, const_cast<Pollable*>(&pollable), nullptr);
 }
 
 void Poller::wait(int ms) {
+  if (pending()) ms = 0;
   const int found = ::epoll_wait(set_.value(), batch_.data(), static_cast<int>(batch_.size()), ms);
   size_ = found > 0 ? static_cast<std::size_t>(found) : 0;
   next_ = 0;
 }
 
 void Poller::dispatch() {
+  const std::size_t due = std::min(again_.size(), batch_.size());
   while (next_ < size_) {
     const epoll_event event = batch_[next_++];
     if (next_ + 1 < size_) __builtin_prefetch(batch_[next_ + 1].data.ptr);
@@ -38,6 +43,11 @@ void Poller::dispatch() {
     }
     if (event.data.ptr != nullptr) static_cast<Pollable*>(event.data.ptr)->on_poll(event.events);
   }
+  if (due == 0) return;
+  for (std::size_t i = 0; i < due; ++i) {
+    if (Pollable* const pollable = std::exchange(again_[i], nullptr)) pollable->on_poll(0);
+  }
+  again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
 }
 
 Watch::~Watch() {

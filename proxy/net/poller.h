@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <utility>
+#include <vector>
 
 #include "proxy/base/fd.h"
 
@@ -19,7 +20,7 @@ namespace limpet::net {
 // What is called when its descriptor is ready: a connection, or a Watch.
 class Pollable {
  public:
-  // Any of EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP.
+  // Any of EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLERR, EPOLLHUP; 0: the call that again() asked for.
   virtual void on_poll(std::uint32_t events) = 0;
   // on_poll() will be called soon: what it needs is fetched meanwhile.
   virtual void expect_poll() const {}
@@ -36,8 +37,13 @@ class Poller {
   // What is readable when wait() would find something.
   int descriptor() const { return set_.value(); }
 
-  // From `from` to `to`, both of EPOLLIN and EPOLLOUT; 0: not watched. False where the kernel refuses (errno).
+  // From `from` to `to`, both what epoll_ctl(2) takes; 0: not watched. What is ready then is told, be it
+  // edge-triggered. False where the kernel refuses (errno).
   bool change(int descriptor, Pollable& pollable, std::uint32_t from, std::uint32_t to);
+
+  // on_poll(0) is called in a later turn; none waits until then. Not to be asked for twice.
+  void again(Pollable& pollable) { again_.push_back(&pollable); }
+  bool pending() const { return !again_.empty(); }
 
   // The pollable is about to be destroyed: it gets no call any more, though it be in the present batch. Its descriptor
   // leaves the set when it is closed.
@@ -55,6 +61,7 @@ class Poller {
   std::array<epoll_event, 128> batch_{};
   std::size_t next_ = 0;  // of the present batch
   std::size_t size_ = 0;
+  std::vector<Pollable*> again_;
 };
 
 // Calls `ready` whenever a descriptor, which its owner keeps open, is readable. For what is rare; off until start().

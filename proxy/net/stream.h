@@ -52,7 +52,8 @@ class Stream {
   // minute.
   virtual void probe_when_idle() = 0;
 
-  // Which readiness the handler is called for; level-triggered. Costs nothing where it changes nothing.
+  // Which readiness the handler is called for: again in each turn until what is ready has been taken (the
+  // end, too), and perhaps once more, to find nothing. Costs nothing where it changes nothing.
   virtual void watch(bool readable, bool writable) = 0;
   virtual void set_handler(StreamHandler* handler) = 0;
 

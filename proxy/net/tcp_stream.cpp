@@ -22,6 +22,13 @@ namespace limpet::net {
 
 static_assert(EPOLLIN <= UINT8_MAX && EPOLLOUT <= UINT8_MAX);
 
+namespace {
+
+// Edge-triggered: what was told and read to its end is not looked at a second time by the kernel.
+constexpr std::uint32_t kEdges = EPOLLET | EPOLLRDHUP | EPOLLPRI;
+
+}  // namespace
+
 TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
 
 std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd) {
@@ -57,7 +64,15 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
 
 IoResult TcpStream::read(char* to, std::size_t size) {
   const long n = ::syscall(SYS_recvfrom, fd_.value(), to, size, 0, nullptr, nullptr);
-  if (n > 0) return {IoStatus::Ok, static_cast<std::size_t>(n)};
+  if (n > 0) {
+    if (static_cast<std::size_t>(n) == size || reads_end_early_) {
+      stay_ready(EPOLLIN);
+    } else {
+      ready_ &= ~EPOLLIN;
+    }
+    return {IoStatus::Ok, static_cast<std::size_t>(n)};
+  }
+  if (n == 0 || errno == EAGAIN) ready_ &= ~EPOLLIN;
   if (n == 0) return {IoStatus::Eof, 0};
   if (errno == EAGAIN || errno == EINTR) return {IoStatus::WouldBlock, 0};
   return {IoStatus::Reset, 0};
@@ -70,9 +85,21 @@ IoResult TcpStream::write(const iovec* pieces, int count) {
   const long n = count == 1
                      ? ::syscall(SYS_sendto, fd_.value(), pieces->iov_base, pieces->iov_len, MSG_NOSIGNAL, nullptr, 0)
                      : ::sendmsg(fd_.value(), &message, MSG_NOSIGNAL);
-  if (n >= 0) return {IoStatus::Ok, static_cast<std::size_t>(n)};
+  if (n >= 0) {
+    std::size_t size = pieces->iov_len;
+    for (int i = 1; i < count; ++i) size += pieces[i].iov_len;
+    if (static_cast<std::size_t>(n) < size) ready_ &= ~EPOLLOUT;
+    return {IoStatus::Ok, static_cast<std::size_t>(n)};
+  }
+  if (errno == EAGAIN) ready_ &= ~EPOLLOUT;
   if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS) return {IoStatus::WouldBlock, 0};
   return {IoStatus::Reset, 0};
+}
+
+void TcpStream::stay_ready(std::uint8_t events) {
+  ready_ |= events;
+  if ((ready_ & watched_) == 0 || std::exchange(again_, true)) return;
+  poller_.again(*this);
 }
 
 void TcpStream::shut_write() {
@@ -98,10 +125,11 @@ void TcpStream::probe_when_idle() {
 void TcpStream::watch(bool readable, bool writable) {
   const auto wanted = static_cast<std::uint8_t>((readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U));
   if (wanted == watched_) return;
-  if (!poller_.change(fd_.value(), *this, watched_, wanted)) {
+  if (!poller_.change(fd_.value(), *this, watched_, wanted == 0 ? 0 : wanted | kEdges)) {
     log::error("cannot watch a connection", {{"descriptor", fd_.value()}, {"error", std::strerror(errno)}});
   }
   watched_ = wanted;
+  ready_ = 0;  // the kernel tells anew
 }
 
 int TcpStream::connect_error() {
@@ -123,12 +151,17 @@ std::uint32_t TcpStream::unacknowledged() const {
 }
 
 void TcpStream::on_poll(std::uint32_t events) {
+  if (events == 0) again_ = false;
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
     failed_ = true;
-    events |= EPOLLIN | EPOLLOUT;  // whichever is tried says what is wrong
+    events |= EPOLLIN | EPOLLOUT | EPOLLRDHUP;  // whichever is tried says what is wrong
   }
-  events &= watched_;  // an earlier one of the batch may have changed it
-  if (events != 0) call((events & EPOLLIN) != 0, (events & EPOLLOUT) != 0);
+  if ((events & (EPOLLRDHUP | EPOLLPRI)) != 0) reads_end_early_ = true;
+  // An earlier one of the batch may have changed what is watched.
+  ready_ = static_cast<std::uint8_t>((ready_ | events) & watched_);
+  if (ready_ == 0) return;
+  call((ready_ & EPOLLIN) != 0, (ready_ & EPOLLOUT) != 0);
+  if (ready_ != 0) stay_ready(ready_);
 }
 
 }  // namespace limpet::net

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // TcpStream: a Stream over a TCP or unix socket. What is watched is changed only when it differs, so a message in
-// steady state costs no epoll_ctl.
+// steady state costs no epoll_ctl. The socket is watched edge-triggered, so that the kernel does not look a second time
+// at what was read to its end; a read that fills its buffer, or may have ended before a FIN, is followed by another
+// one.
 #pragma once
 
 #include <memory>
@@ -55,12 +57,17 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   Poller& poller_;
   StreamHandler* handler_ = nullptr;
   Fd fd_;
-  std::uint8_t watched_ = 0;  // EPOLLIN, EPOLLOUT
+  std::uint8_t watched_ = 0;      // EPOLLIN, EPOLLOUT
+  std::uint8_t ready_ = 0;        // of them, what the kernel has told and no call has used up
+  bool again_ = false;            // the poller will call
+  bool reads_end_early_ = false;  // before the FIN, before urgent data: they may leave something
   bool connecting_ = false;
   bool failed_ = false;  // the kernel has told of an error
 
  private:
   void on_poll(std::uint32_t events) override;
+  // More of it is there than was taken, as far as is known: the kernel will not tell again.
+  void stay_ready(std::uint8_t events);
 };
 
 }  // namespace limpet::net

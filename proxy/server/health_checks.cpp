@@ -16,6 +16,8 @@ using Check = session::HealthSettings::Check;
 
 namespace {
 
+constexpr Duration kStep = std::chrono::milliseconds(50);  // of what changes gradually
+
 balancer::HealthSettings machine_settings(const session::HealthSettings& from) {
   balancer::HealthSettings settings;
   settings.active = from.check != Check::None;
@@ -31,13 +33,13 @@ balancer::HealthSettings machine_settings(const session::HealthSettings& from) {
 
 class HealthChecks::Probe final : public net::StreamHandler {
  public:
-  explicit Probe(Backend& backend)
-      : backend(backend), settings(backend.pool.settings->health), state(machine_settings(settings)) {}
+  Probe(net::Loop& loop, Backend& backend)
+      : backend(backend), settings(backend.pool.settings->health), state(machine_settings(settings)), loop_(loop) {}
 
-  void begin(net::Loop& loop, Time now) {
+  void begin(Time now) {
     next = now + settings.interval;
     until_ = now + settings.timeout;
-    auto connecting = net::TcpStream::connect(loop, backend.address);
+    auto connecting = net::TcpStream::connect(loop_, backend.address);
     if (!connecting) {
       if (connecting.error().fault == Fault::Upstream) conclude(false);
       return;  // want of descriptors or ports here says nothing of the backend
@@ -75,6 +77,15 @@ class HealthChecks::Probe final : public net::StreamHandler {
   }
   bool under_way() const { return stream_ != nullptr; }
 
+  // When it wants the next tick.
+  Time due(Time now) const {
+    if (outcome != Outcome::None) return now;
+    Time at = Time::max();
+    if (settings.check != Check::None) at = under_way() ? until_ : next;
+    const bool changes = state.health() == balancer::Health::Ejected || state.ramp(now) < 1;
+    return changes ? std::min(at, now + kStep) : at;
+  }
+
   enum class Outcome : std::uint8_t { None, Good, Bad };
 
   Backend& backend;
@@ -99,8 +110,10 @@ class HealthChecks::Probe final : public net::StreamHandler {
   void conclude(bool good) {
     outcome = good ? Outcome::Good : Outcome::Bad;
     if (stream_ != nullptr) stream_->watch(false, false);
+    loop_.tick_by(loop_.now());
   }
 
+  net::Loop& loop_;
   std::unique_ptr<net::TcpStream> stream_;
   std::string input_;
   Time until_{};
@@ -109,13 +122,14 @@ class HealthChecks::Probe final : public net::StreamHandler {
 
 HealthChecks::HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools) : loop_(loop) {
   for (const auto& pool : pools) {
-    for (const auto& backend : pool->backends) probes_.push_back(std::make_unique<Probe>(*backend));
+    for (const auto& backend : pool->backends) probes_.push_back(std::make_unique<Probe>(loop, *backend));
   }
 }
 
 HealthChecks::~HealthChecks() = default;
 
-void HealthChecks::tick(Time now) {
+Time HealthChecks::tick(Time now) {
+  Time due = Time::max();
   for (auto& probe : probes_) {
     probe->give_up_if_late(now);
     if (probe->outcome != Probe::Outcome::None) {
@@ -124,10 +138,12 @@ void HealthChecks::tick(Time now) {
       probe->outcome = Probe::Outcome::None;
       probe->state.checked(good, now);
     }
-    if (probe->settings.check != Check::None && !probe->under_way() && now >= probe->next) probe->begin(loop_, now);
+    if (probe->settings.check != Check::None && !probe->under_way() && now >= probe->next) probe->begin(now);
     probe->state.tick(now);
     publish(*probe, now);
+    due = std::min(due, probe->due(now));
   }
+  return due;
 }
 
 void HealthChecks::observed(const Backend& backend, bool good, Time now) {
@@ -136,6 +152,7 @@ void HealthChecks::observed(const Backend& backend, bool good, Time now) {
     probe->state.observed(good, may_eject(backend.pool), now);
     probe->backend.has_failed_lately.store(!good, std::memory_order_relaxed);
     publish(*probe, now);
+    loop_.tick_by(probe->due(now));
     return;
   }
 }

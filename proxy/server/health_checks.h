@@ -18,8 +18,9 @@ class HealthChecks {
   HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools);
   ~HealthChecks();
 
-  // Starts what is due, ends what took too long; called at each tick of the control loop.
-  void tick(Time now);
+  // Starts what is due, ends what took too long. Returns when there will be something to do again; ended checks and
+  // what sessions saw may ask for it earlier.
+  Time tick(Time now);
   // What a session saw of a backend.
   void observed(const session::Backend& backend, bool good, Time now);
 

@@ -40,7 +40,6 @@ using session::Worker;
 namespace {
 
 constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns want to be even
-constexpr Duration kCalmTick = std::chrono::milliseconds(50);
 constexpr Duration kSweepPeriod = std::chrono::seconds(1);
 constexpr Duration kTrimDelay = std::chrono::seconds(3);  // after the last of many sessions has gone
 constexpr Duration kLastRequests = std::chrono::seconds(1);
@@ -112,7 +111,7 @@ class Process final : public Control {
   std::optional<std::string> open_listeners();
   void limit_connections();
   void take_signals(int signals);
-  void tick();
+  Time tick();
   void give_back_memory(Time now);
   void begin_leaving();
   void leave(Time now);
@@ -221,7 +220,7 @@ int Process::run() {
   log::info("limpet runs", {{"version", kVersion}, {"workers", workers_.size()}, {"pid", getpid()}});
   const int signal_fd = signals.value();
   loop_.watch_descriptor(signal_fd, [this, signal_fd] { take_signals(signal_fd); });
-  loop_.set_tick(kCalmTick, [this] { tick(); });
+  loop_.set_tick([this] { return tick(); });
   while (running_) loop_.run_turn();
 
   for (auto& worker : workers_) worker->post([&worker] { worker->stop(); });
@@ -260,6 +259,7 @@ void Process::begin_leaving() {
   if (leaving_) return;
   leaving_ = true;
   leaving_since_ = loop_.now();
+  loop_.tick_by(leaving_since_);
   log::info("leaving: not ready from now on, sessions go on for drain_delay");
 }
 
@@ -286,21 +286,18 @@ void Process::give_back_memory(Time now) {
   trims_next_ = true;  // when the workers have done theirs
 }
 
-void Process::tick() {
+Time Process::tick() {
   const Time now = loop_.now();
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepPeriod;
     shared_.affinity.sweep(now);
     give_back_memory(now);
   }
-  const bool busy = leaving_ || !drains_.empty();
-  if (busy != busy_) {
-    busy_ = busy;
-    loop_.set_tick(busy ? kBusyTick : kCalmTick, [this] { tick(); });
-  }
-  checks_.tick(now);
+  const Time check_due = checks_.tick(now);
   drains_.step(now);
   if (leaving_) leave(now);
+  busy_ = leaving_ || !drains_.empty();
+  return std::min({next_sweep_, check_due, busy_ ? now + kBusyTick : Time::max()});
 }
 
 // After drain_delay: listeners close, then every backend's sessions leave by farewell at one pace.
@@ -357,7 +354,9 @@ std::optional<Refusal> Process::drain(const std::string& pool, const std::string
   if (!other_available && !order.force) {
     return Refusal{409, "'" + backend + "' is the last available backend of its pool; --force drains it all the same"};
   }
-  if (!order.dry_run) drains_.start(*p, *b, order, false, loop_.now());
+  if (order.dry_run) return std::nullopt;
+  drains_.start(*p, *b, order, false, loop_.now());
+  loop_.tick_by(loop_.now());
   return std::nullopt;
 }
 

@@ -10,9 +10,8 @@ namespace limpet::session {
 
 namespace {
 
-constexpr Duration kTickPeriod = std::chrono::milliseconds(20);
 constexpr Duration kWarnPeriod = std::chrono::seconds(1);
-constexpr std::uint64_t kTicksPerRetry = 5;  // paused accepting is looked at again each 100 ms
+constexpr Duration kRetryPeriod = std::chrono::milliseconds(100);  // of accepting that is paused
 
 std::string_view pause_text(metrics::PauseReason reason) {
   switch (reason) {
@@ -53,7 +52,7 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       wheel_(loop_.read_clock()),
       upstreams_(*this),
       scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)) {
-  loop_.set_tick(kTickPeriod, [this] { tick(); });
+  loop_.set_tick([this] { return tick(); });
 }
 
 Worker::~Worker() {
@@ -75,6 +74,7 @@ void Worker::run() {
 }
 
 void Worker::run_turn() {
+  loop_.tick_by(wheel_.next_due());
   const Duration took = loop_.run_turn();
   cells_.loop_lag.observe(in_seconds(took));
   sweep();
@@ -109,7 +109,8 @@ bool Worker::over_budget() const {
 
 void Worker::pause_accepting(metrics::PauseReason reason) {
   for (auto& acceptor : acceptors_) acceptor->pause();
-  paused_since_ = now();
+  retry_accepting_at_ = now() + kRetryPeriod;
+  loop_.tick_by(retry_accepting_at_);
   if (accepting_paused_) return;
   accepting_paused_ = true;
   cells_.accept_pauses[static_cast<std::size_t>(reason)].add();
@@ -139,9 +140,14 @@ void Worker::count_buffered(std::int64_t bytes) {
   shared_.buffered.fetch_add(bytes, std::memory_order_relaxed);
 }
 
-void Worker::tick() {
+Time Worker::tick() {
   wheel_.advance(now());
-  if (accepting_paused_ && ++ticks_ % kTicksPerRetry == 0) resume_if_possible();
+  if (!accepting_paused_) return Time::max();  // run_turn() asks the wheel
+  if (now() >= retry_accepting_at_) {
+    retry_accepting_at_ = now() + kRetryPeriod;
+    resume_if_possible();
+  }
+  return retry_accepting_at_;
 }
 
 SessionRef Worker::enlist(Session& session) {

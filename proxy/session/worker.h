@@ -138,7 +138,7 @@ class Worker {
   bool over_connections() const;
   bool over_budget() const;
   void sweep();
-  void tick();
+  Time tick();
 
   Shared& shared_;
   const std::uint16_t index_;
@@ -163,9 +163,8 @@ class Worker {
   std::vector<Seat> seats_;
   std::vector<std::uint32_t> free_seats_;
   std::uint32_t generations_ = 0;
-  Time paused_since_{};
+  Time retry_accepting_at_{};
   Time warned_at_{};
-  std::uint64_t ticks_ = 0;
   bool running_ = true;
   bool accepting_paused_ = false;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/base/timer_wheel.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <functional>
 #include <map>
@@ -44,6 +45,36 @@ struct Fixture {
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(timer_wheel, Fixture)
+
+// Who asks next_due() and comes then misses nothing, however rarely that is.
+BOOST_AUTO_TEST_CASE(nothing_has_to_be_done_before_next_due) {
+  BOOST_TEST((wheel.next_due() == Time::max()));
+  std::mt19937 random(7);
+  std::vector<std::unique_ptr<Alarm>> alarms;
+  std::vector<Time> due;
+  for (int i = 0; i < 200; ++i) {
+    alarms.push_back(std::make_unique<Alarm>());
+    due.push_back(clock.now() + milliseconds(random() % 300'000));
+    wheel.arm(*alarms.back(), due.back());
+    if (i % 10 == 0) pass(milliseconds(random() % 100'000));
+    if (i % 7 == 0) alarms[random() % alarms.size()]->disarm();
+  }
+  const auto armed = [&] { return std::ranges::any_of(alarms, [](const auto& alarm) { return alarm->armed(); }); };
+  int calls = 0;
+  for (; armed(); ++calls) {
+    BOOST_TEST_REQUIRE((wheel.next_due() > clock.now()));
+    BOOST_TEST_REQUIRE((wheel.next_due() < Time::max()));
+    const Time before = clock.now();
+    pass(wheel.next_due() - clock.now());
+    for (std::size_t i = 0; i < alarms.size(); ++i) {
+      if (alarms[i]->armed()) BOOST_TEST((due[i] + kTick > clock.now()));
+      if (alarms[i]->rung == 1 && due[i] > before) BOOST_TEST((due[i] <= clock.now()));
+    }
+  }
+  BOOST_TEST(calls < 2000);  // of 15,000 ticks
+  pass(hours(24 * 365));
+  BOOST_TEST((wheel.next_due() == Time::max()));
+}
 
 BOOST_AUTO_TEST_CASE(a_timer_fires_once_never_early_and_within_a_tick) {
   for (int ms = 0; ms < 200; ms += 7) {

@@ -61,7 +61,7 @@ struct Fixture {
   std::unique_ptr<Acceptor> acceptor;
 
   Fixture() {
-    loop.set_tick(milliseconds(5), [] {});
+    loop.set_tick([this] { return loop.now() + milliseconds(5); });
   }
 
   void listen(const std::string& text = "127.0.0.1:0") {

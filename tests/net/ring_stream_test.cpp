@@ -2,7 +2,6 @@
 // Streams over io_uring on real TCP sockets: what is promised of a Stream holds although its bytes travel otherwise.
 #include "proxy/net/ring_stream.h"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "proxy/net/loop.h"
+#include "tests/net/tcp_pair.h"
 
 namespace limpet::net {
 
@@ -25,27 +25,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-
-struct Pair {
-  Fd ours;    // non-blocking
-  Fd theirs;  // blocking
-};
-
-Pair connected_pair() {
-  Fd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  BOOST_TEST_REQUIRE(::bind(listening.value(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-  BOOST_TEST_REQUIRE(::listen(listening.value(), 1) == 0);
-  ::getsockname(listening.value(), reinterpret_cast<sockaddr*>(&address), &size);
-  Fd theirs(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  BOOST_TEST_REQUIRE(::connect(theirs.value(), reinterpret_cast<sockaddr*>(&address), size) == 0);
-  Fd ours(::accept4(listening.value(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-  BOOST_TEST_REQUIRE(ours.open());
-  return {std::move(ours), std::move(theirs)};
-}
 
 // Sends back what it gets; what the peer does not take waits, and meanwhile nothing more is read.
 struct Echo final : StreamHandler {
@@ -103,7 +82,7 @@ struct Reader final : StreamHandler {
 struct Fixture {
   Fixture() {
     BOOST_TEST_REQUIRE(loop.use_ring() == "");
-    loop.set_tick(milliseconds(2), [] {});
+    loop.set_tick([this] { return loop.now() + milliseconds(2); });
   }
   void turn_until(const std::function<bool()>& done) {
     const auto deadline = steady_clock::now() + seconds(20);
@@ -170,7 +149,7 @@ BOOST_FIXTURE_TEST_SUITE(ring_stream, Fixture, *boost::unit_test::precondition(k
 
 BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_whoever_pauses) {
   for (unsigned seed = 1; seed <= 12; ++seed) {
-    Pair pair = connected_pair();
+    TcpPair pair = connected_pair();
     const int peer = pair.theirs.value();
     Echo echo(loop, std::move(pair.ours));
     const std::string text = sample(3'000'000, seed);
@@ -218,7 +197,7 @@ BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_who
 }
 
 BOOST_AUTO_TEST_CASE(more_streams_than_buffers_are_all_served) {
-  std::vector<Pair> pairs;
+  std::vector<TcpPair> pairs;
   std::vector<std::unique_ptr<Echo>> echoes;
   constexpr std::size_t kStreams = 3 * Ring::kReceiveBuffers;
   for (std::size_t i = 0; i < kStreams; ++i) {
@@ -242,7 +221,7 @@ BOOST_AUTO_TEST_CASE(more_streams_than_buffers_are_all_served) {
 BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_stream_is_gone_by_then) {
   for (const bool shut : {false, true}) {
     for (const bool destroy_at_once : {false, true}) {
-      Pair pair = connected_pair();
+      TcpPair pair = connected_pair();
       auto stream = TcpStream::open(loop, std::move(pair.ours));
       stream->watch(true, false);
       write(*stream, "good");
@@ -259,7 +238,7 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
-  Pair pair = connected_pair();
+  TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
   turns(2);
   const linger now{1, 0};
@@ -267,7 +246,7 @@ BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
   pair.theirs.reset();
   turn_until([&] { return echo.last == IoStatus::Reset; });
 
-  Pair other = connected_pair();
+  TcpPair other = connected_pair();
   auto stream = TcpStream::open(loop, std::move(other.ours));
   stream->watch(true, false);
   turns(2);
@@ -280,7 +259,7 @@ BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
 }
 
 BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
-  Pair pair = connected_pair();
+  TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
   turns(2);
   echo.paused = true;
@@ -297,7 +276,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_it) {
-  Pair pair = connected_pair();
+  TcpPair pair = connected_pair();
   auto stream = TcpStream::open(loop, std::move(pair.ours));
   BOOST_TEST(stream->silent());
   stream->watch(true, false);
@@ -315,7 +294,7 @@ BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_i
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is_being_sent) {
-  Pair pair = connected_pair();
+  TcpPair pair = connected_pair();
   auto stream = TcpStream::open(loop, std::move(pair.ours));
   stream->watch(true, false);
   const std::string much(64 * 1024, 'x');
@@ -336,7 +315,7 @@ BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is
 
 BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end) {
   for (const bool bulk : {false, true}) {
-    Pair pair = connected_pair();
+    TcpPair pair = connected_pair();
     auto stream = TcpStream::open(loop, std::move(pair.ours));
     const std::string answer = sample(bulk ? 100'000 : 1000, 7);
     stream->watch(false, false);  // as one whose other side is slow
@@ -355,7 +334,7 @@ BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end)
 }
 
 BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
-  Pair pair = connected_pair();
+  TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
   const int peer = pair.theirs.value();
   const timeval patience{0, 300'000};
@@ -373,14 +352,14 @@ BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
 
 BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_stream) {
   for (int i = 0; i < 50; ++i) {
-    Pair old = connected_pair();
+    TcpPair old = connected_pair();
     auto stream = TcpStream::open(loop, std::move(old.ours));
     stream->watch(true, false);
     if (i % 2 == 0) turns(1);
     send_all(old.theirs.value(), "for the old one");
     write(*stream, "from the old one");
     stream.reset();
-    Pair pair = connected_pair();
+    TcpPair pair = connected_pair();
     Echo echo(loop, std::move(pair.ours));
     turns(3);
     BOOST_TEST(echo.seen == 0U);
@@ -393,11 +372,14 @@ BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_st
 }
 
 BOOST_AUTO_TEST_CASE(listening_mail_and_ticks_go_on_beside_busy_streams) {
-  Pair pair = connected_pair();
+  TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
   bool mailed = false;
   int ticks = 0;
-  loop.set_tick(milliseconds(1), [&] { ++ticks; });
+  loop.set_tick([&] {
+    ++ticks;
+    return loop.now() + milliseconds(1);
+  });
   std::atomic<bool> over{false};
   std::thread talker([&, peer = pair.theirs.value()] {
     char buffer[64];
