@@ -98,7 +98,8 @@ IoResult TcpStream::write(const iovec* pieces, int count) {
 
 void TcpStream::stay_ready(std::uint8_t events) {
   ready_ |= events;
-  if ((ready_ & watched_) == 0 || std::exchange(again_, true)) return;
+  if ((ready_ & watched_) == 0 || again_) return;
+  again_ = true;
   poller_.again(*this);
 }
 

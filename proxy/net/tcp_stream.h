@@ -57,12 +57,12 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   Poller& poller_;
   StreamHandler* handler_ = nullptr;
   Fd fd_;
-  std::uint8_t watched_ = 0;      // EPOLLIN, EPOLLOUT
-  std::uint8_t ready_ = 0;        // of them, what the kernel has told and no call has used up
-  bool again_ = false;            // the poller will call
-  bool reads_end_early_ = false;  // before the FIN, before urgent data: they may leave something
-  bool connecting_ = false;
-  bool failed_ = false;  // the kernel has told of an error
+  std::uint8_t watched_ = 0;          // EPOLLIN, EPOLLOUT
+  std::uint8_t ready_ = 0;            // of them, what the kernel has told and no call has used up
+  bool again_ : 1 = false;            // the poller will call
+  bool reads_end_early_ : 1 = false;  // before the FIN, before urgent data: they may leave something
+  bool connecting_ : 1 = false;
+  bool failed_ : 1 = false;  // the kernel has told of an error
 
  private:
   void on_poll(std::uint32_t events) override;
