@@ -47,6 +47,7 @@ std::string Loop::use_ring() {
 }
 
 Duration Loop::run_turn() {
+  in_turn_ = false;  // somebody may have asked for the time since the last one
   int patience_ms = poller_.pending() ? 0 : until_tick_ms();
   if (guests_) {
     guests_->wait(patience_ms);

@@ -124,6 +124,17 @@ BOOST_AUTO_TEST_CASE(without_a_clock_of_its_own_it_reads_the_steady_one) {
   BOOST_TEST((before <= seen && seen <= steady_clock::now()));
 }
 
+BOOST_AUTO_TEST_CASE(a_turn_reads_the_clock_anew_though_somebody_asked_before_it) {
+  ManualClock clock;
+  Loop loop(&clock);
+  BOOST_TEST((loop.now() == clock.now()));
+  clock.advance(seconds(10));
+  Time seen;
+  loop.post([&] { seen = loop.now(); });
+  loop.run_turn();
+  BOOST_TEST((seen == clock.now()));
+}
+
 BOOST_AUTO_TEST_CASE(the_tick_comes_when_it_asked_for_it_or_earlier_when_others_do) {
   Loop loop;
   int ticks = 0;
