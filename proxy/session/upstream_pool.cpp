@@ -12,8 +12,11 @@ struct UpstreamPool::Idle final : Owned, Recycled<Idle>, net::StreamHandler, Tim
   Idle(UpstreamPool& pool, const Backend& backend, std::unique_ptr<net::Stream> stream)
       : pool(pool), backend(backend), stream(std::move(stream)) {}
 
-  // An idle connection has nothing to say: readable means closed or broken.
-  void on_ready(net::Stream&, bool, bool) override { pool.evict(*this); }
+  // An idle connection has nothing to say: whatever there is to read, its end or a byte, ends it.
+  void on_ready(net::Stream&, bool, bool) override {
+    char byte;
+    if (stream->read(&byte, 1).status != net::IoStatus::WouldBlock) pool.evict(*this);
+  }
   void on_timer() override { pool.evict(*this); }
 
   UpstreamPool& pool;
