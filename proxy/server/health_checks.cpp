@@ -17,6 +17,7 @@ using Check = session::HealthSettings::Check;
 namespace {
 
 constexpr Duration kStep = std::chrono::milliseconds(50);  // of what changes gradually
+constexpr Duration kPause = std::chrono::milliseconds(5);  // between ticks, each of which looks at all backends
 
 balancer::HealthSettings machine_settings(const session::HealthSettings& from) {
   balancer::HealthSettings settings;
@@ -79,11 +80,11 @@ class HealthChecks::Probe final : public net::StreamHandler {
 
   // When it wants the next tick.
   Time due(Time now) const {
-    if (outcome != Outcome::None) return now;
+    if (outcome != Outcome::None) return now + kPause;
     Time at = Time::max();
     if (settings.check != Check::None) at = under_way() ? until_ : next;
     const bool changes = state.health() == balancer::Health::Ejected || state.ramp(now) < 1;
-    return changes ? std::min(at, now + kStep) : at;
+    return std::max(now + kPause, changes ? std::min(at, now + kStep) : at);
   }
 
   enum class Outcome : std::uint8_t { None, Good, Bad };
@@ -110,7 +111,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
   void conclude(bool good) {
     outcome = good ? Outcome::Good : Outcome::Bad;
     if (stream_ != nullptr) stream_->watch(false, false);
-    loop_.tick_by(loop_.now());
+    loop_.tick_by(loop_.now() + kPause);
   }
 
   net::Loop& loop_;
