@@ -59,7 +59,7 @@ def _instructions(bench, proxy_name, name):
     stem = str(bench.dir / "callgrind.out")
     for old in glob.glob(stem + "*"):
         os.unlink(old)
-    tool = ["valgrind", "-q", "--tool=callgrind", f"--callgrind-out-file={stem}"]
+    tool = ["valgrind", "-q", "--tool=callgrind", "--compress-strings=no", f"--callgrind-out-file={stem}"]
     proxy = proxies.Proxy(bench, proxy_name, tool)
     pid = proxy.process.popen.pid
 
