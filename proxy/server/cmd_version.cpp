@@ -38,6 +38,7 @@ int version_command(Console& console, const VersionOptions& options) {
   const unsigned xxhash = XXH_versionNumber();
   const std::vector<std::pair<std::string, std::string>> libraries = {
       {"libevent", event_get_version()},
+      {"liburing", LIBURING_VERSION},
       {"openssl", OpenSSL_version(OPENSSL_VERSION_STRING)},
       {"boost", dotted(BOOST_VERSION / 100000, BOOST_VERSION / 100 % 1000, BOOST_VERSION % 100)},
       {"nlohmann_json", json_library_version()},

@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "proxy/base/crypto.h"
+#include "proxy/base/prefetch.h"
 
 namespace limpet::session {
 
@@ -296,6 +297,12 @@ void Affinity::release(Member& member, Time now) {
   }
   entry.expires = now + kept;
   shard.idle(entry);
+}
+
+void Affinity::expect_release(const Member& member) {
+  if (member.entry == nullptr) return;
+  prefetch(*member.entry);
+  __builtin_prefetch(reinterpret_cast<const char*>(member.entry) - sizeof(Key));  // which stands before it
 }
 
 void Affinity::learn(const Member& member, std::string_view id, Time now) {

@@ -85,6 +85,8 @@ class Affinity {
   Pick reserve_next(Member& member, const Ask& ask, Time now, Leavers& leavers);
 
   void release(Member& member, Time now);
+  // release() will be called soon: what it needs is fetched meanwhile.
+  static void expect_release(const Member& member);
 
   // A backend has handed out `id` in answer to a request under member's key.
   void learn(const Member& member, std::string_view id, Time now);

@@ -41,7 +41,7 @@ void Exchange::on_ready(net::Stream&, bool readable, bool writable) {
   if (state_ == State::Over || backend_ == nullptr) return;
   if (state_ == State::Connecting) {
     if (backend_->connect_error() != 0) return connect_failed(false);
-    return connected();
+    return connected(false);
   }
   if (writable && !to_backend_.empty()) {
     if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
@@ -61,7 +61,10 @@ void Exchange::read_backend() {
   client_.expect_body();
   if (events_) prefetch(*events_);
   prefetch(*record_);
+  if (ask_) prefetch(*ask_);
   const net::IoResult got = backend_->read(worker_.scratch(), Worker::kScratch);
+  client_.expect_write();
+  if (ask_) Affinity::expect_release(record_->member);  // the response begins, and soon ends
   if (got.status == net::IoStatus::WouldBlock) return;
   if (got.status != net::IoStatus::Ok) return backend_eof(got.status == net::IoStatus::Reset);
   last_activity_ = worker_.now();
@@ -78,7 +81,8 @@ void Exchange::take_response(std::string_view bytes) {
   while (state_ == State::Sent) {
     if (!take_head(bytes)) return;
   }
-  if (state_ == State::Body) take_body(bytes);
+  if (state_ == State::Body && !bytes.empty()) take_body(bytes);
+  if (state_ == State::Body) arm_timer();
 }
 
 // False where it waits for more, or the exchange has ended.
@@ -182,7 +186,6 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
     if (!client_.flush()) return;
     return body_done();
   }
-  arm_timer();
 }
 
 void Exchange::take_body(std::string_view bytes) {

@@ -65,8 +65,9 @@ class Exchange final : public Owned,
   bool origin_allowed() const;
   void pick();
   void picked(const Affinity::Pick& pick, bool again);
-  void connect();
-  void connected();
+  // `just_picked`: in the same turn, so that nothing can have moved the key that is not heard of later.
+  void connect(bool just_picked);
+  void connected(bool just_picked);
   void connect_failed(bool timed_out);
   void pick_again();
   void send_request();

@@ -48,7 +48,9 @@ class ExchangeClient {
   virtual void send_end(const wire::Fields* trailers) = 0;
   // False: the client is gone; client_reset() has been or will be called.
   virtual bool flush() = 0;
+  // A write will come soon. What the first of them asks for the second looks into.
   virtual void expect_body() const {}
+  virtual void expect_write() const {}
   virtual std::size_t pending() const = 0;
   virtual Time stalled_since() const = 0;
   // The client has taken nothing of what is pending for so long.

@@ -23,7 +23,7 @@ void Exchange::backend_eof(bool reset) {
       to_backend_.drop(worker_);
       to_backend_.hold(worker_, *request_text_);
       input_.clear();
-      return connect();
+      return connect(false);
     }
     if (!reused_) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
     input_.clear();

@@ -202,17 +202,17 @@ void Exchange::picked(const Affinity::Pick& pick, bool again) {
   } else {
     record_->picked(pick.reason);
   }
-  connect();
+  connect(true);
 }
 
-void Exchange::connect() {
+void Exchange::connect(bool just_picked) {
   const Backend& to = *record_->member.backend;
   if (!asks_websocket_) {
     if (auto idle = worker_.upstreams().take(to, !is_safe_ || has_body_)) {
       backend_ = std::move(idle);
       backend_->set_handler(this);
       reused_ = true;
-      return connected();
+      return connected(just_picked);
     }
   }
   reused_ = false;
@@ -229,16 +229,18 @@ void Exchange::connect() {
   const bool is_open = !connecting.value()->connecting();
   backend_ = std::move(connecting).value();
   backend_->set_handler(this);
-  if (is_open) return connected();
+  if (is_open) return connected(just_picked);
   backend_->watch(false, true);
   state_ = State::Connecting;
   deadline_ = worker_.now() + to.pool.settings->connect_timeout;
   worker_.wheel().arm(*this, deadline_);
 }
 
-void Exchange::connected() {
+void Exchange::connected(bool just_picked) {
   // A turn may have come while this session was connecting: it looks again before it opens.
-  if (!ask_->last_words && !worker_.shared().affinity.still_home(record_->member)) return pick_again();
+  if (!just_picked && !ask_->last_words && !worker_.shared().affinity.still_home(record_->member)) {
+    return pick_again();
+  }
   state_ = State::Sent;
   sent_at_ = last_activity_ = worker_.now();
   deadline_ = {};
@@ -247,7 +249,7 @@ void Exchange::connected() {
     if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
   }
   watch_backend();
-  arm_timer();
+  if (request_done_ || has_body_) arm_timer();  // else the request's end follows at once
   if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
 }
 
@@ -308,7 +310,7 @@ void Exchange::append_request_head(std::string& out) {
                               FieldName::XForwardedFor,  FieldName::XForwardedProto,
                               FieldName::XForwardedHost, FieldName::Forwarded};
   // What limpet has to read it asks to be sent as it is.
-  if (shape_ == Protocol::Sse || (is_engine_io_poll(*head_) && learns_engine_io(*pool_->settings))) {
+  if (shape_ == Protocol::Sse || (learns_engine_io(*pool_->settings) && is_engine_io_poll(*head_))) {
     without.add(FieldName::AcceptEncoding);
   }
   if (!head_->http11) without.add(FieldName::Expect);

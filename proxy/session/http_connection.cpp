@@ -25,7 +25,7 @@ HttpConnection::~HttpConnection() {
 
 void HttpConnection::start() {
   stream_->set_handler(this);
-  const auto& limits = worker_.snapshot().router.before_routing(worker_.snapshot().settings.listeners[listener_].name);
+  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
   worker_.wheel().arm(*this, worker_.now() + limits.request_header_timeout);
   update_interest();
 }
@@ -109,8 +109,7 @@ void HttpConnection::process(std::string_view bytes) {
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
   if (bytes.empty()) return 0;
-  const auto& names = worker_.snapshot().settings.listeners[listener_];
-  const auto& limits = worker_.snapshot().router.before_routing(names.name);
+  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
   auto head = worker_.request_heads().lease();
   const wire::HeadResult result = wire::parse_request_head(bytes, {limits.max_head, 256}, *head);
   if (result.status == wire::Status::NeedMore) {

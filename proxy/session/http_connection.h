@@ -37,6 +37,7 @@ class HttpConnection final : public Owned,
   void send_end(const wire::Fields* trailers) override;
   bool flush() override;
   void expect_body() const override { prefetch(*this); }
+  void expect_write() const override { __builtin_prefetch(stream_.get()); }
   std::size_t pending() const override { return outlet_.pending(); }
   Time stalled_since() const override { return outlet_.stalled_since(); }
   bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }
@@ -57,6 +58,7 @@ class HttpConnection final : public Owned,
   };
 
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
+  void expect_ready() const override { prefetch(*this); }
   void on_timer() override;
   void read();
   void process(std::string_view bytes);

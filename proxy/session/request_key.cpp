@@ -55,26 +55,6 @@ std::optional<std::string> value_from(const KeySource& source, const wire::Reque
   return std::nullopt;
 }
 
-std::string source_text(const KeySource& source) {
-  switch (source.kind) {
-  case KeySource::Kind::Cookie:
-    return "cookie:" + source.name;
-  case KeySource::Kind::Header:
-    return "header:" + source.name;
-  case KeySource::Kind::Query:
-    return "query:" + source.name;
-  case KeySource::Kind::Path:
-    return "path:" + std::to_string(source.segment);
-  case KeySource::Kind::Subprotocol:
-    return "subprotocol";
-  case KeySource::Kind::Jwt:
-    return "jwt:" + source.name;
-  case KeySource::Kind::ClientIp:
-    return "client_ip";
-  }
-  return {};
-}
-
 }  // namespace
 
 net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer,
@@ -93,20 +73,20 @@ net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddres
 
 std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::RequestHead& head,
                                       const net::IpAddress& client) {
-  bool by_address = false;
+  const KeySource* by_address = nullptr;
   for (const auto& source : pool.keys) {
     if (source.kind == KeySource::Kind::ClientIp) {
-      by_address = true;
+      by_address = &source;
       continue;
     }
     auto value = value_from(source, head);
-    if (value && !value->empty()) return RequestKey{std::move(*value), source_text(source)};
+    if (value && !value->empty()) return RequestKey{std::move(*value), &source};
   }
   if (pool.cookie.enabled) {
     auto value = wire::cookie_value(head.fields, pool.cookie.name);
-    if (value && !value->empty()) return RequestKey{std::move(*value), "session_cookie"};
+    if (value && !value->empty()) return RequestKey{std::move(*value), nullptr};
   }
-  if (by_address) return RequestKey{client.text(), "client_ip"};
+  if (by_address != nullptr) return RequestKey{client.text(), by_address};
   return std::nullopt;
 }
 

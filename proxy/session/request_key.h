@@ -19,7 +19,7 @@ net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddres
 
 struct RequestKey {
   std::string value;
-  std::string source;  // "cookie:sid", "client_ip" …, "session_cookie"
+  const KeySource* source = nullptr;  // of the pool's; null: the session cookie
 };
 
 // The first of the pool's keys that is present; the session cookie comes after the listed ones but before client_ip.

@@ -20,10 +20,10 @@ std::string_view without_final_slash(std::string_view path) {
   return path.size() > 1 && path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
 }
 
-std::vector<Listener> make_listeners(const Settings& settings) {
+std::vector<Listener> make_listeners(const Settings& settings, const Router& router) {
   std::vector<Listener> result;
   for (const auto& listener : settings.listeners) {
-    result.push_back({listener, std::make_unique<ClientGate>(listener.limits)});
+    result.push_back({listener, router.before_routing(listener.name), std::make_unique<ClientGate>(listener.limits)});
   }
   return result;
 }
@@ -86,7 +86,7 @@ const Route* Router::match_in(const Routes& routes, std::string_view listener, s
 }
 
 const Route* Router::match(std::string_view listener, std::string_view host, std::string_view path) const {
-  if (const auto found = exact_.find(std::string(host)); found != exact_.end()) {
+  if (const auto found = exact_.empty() ? exact_.end() : exact_.find(std::string(host)); found != exact_.end()) {
     if (const Route* route = match_in(found->second, listener, path)) return route;
   }
   for (const auto& [suffix, routes] : wildcard_) {
@@ -105,7 +105,10 @@ const HttpSettings& Router::before_routing(std::string_view listener) const {
 }
 
 Snapshot::Snapshot(Settings from, std::vector<std::shared_ptr<Pool>> all)
-    : settings(std::move(from)), pools(std::move(all)), listeners(make_listeners(settings)), router(settings, pools) {}
+    : settings(std::move(from)),
+      pools(std::move(all)),
+      router(settings, pools),
+      listeners(make_listeners(settings, router)) {}
 
 Pool* Snapshot::find_pool(std::string_view name) const {
   return pool_named(pools, name);

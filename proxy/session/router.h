@@ -44,6 +44,7 @@ class Router {
 
 struct Listener {
   ListenerSettings settings;
+  HttpSettings before_routing;  // as the router says
   std::unique_ptr<ClientGate> gate;
 };
 
@@ -52,8 +53,8 @@ struct Snapshot {
 
   const Settings settings;
   const std::vector<std::shared_ptr<Pool>> pools;
-  const std::vector<Listener> listeners;
   const Router router;
+  const std::vector<Listener> listeners;
 
   Pool* find_pool(std::string_view name) const;
 };

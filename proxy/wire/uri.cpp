@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 
 namespace limpet::wire {
 
@@ -24,24 +25,31 @@ int escaped_byte(std::string_view text) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-bool is_alphanumeric(char c) {
+constexpr bool is_alphanumeric(char c) {
   const char letter = static_cast<char>(c | 0x20);
   return (letter >= 'a' && letter <= 'z') || (c >= '0' && c <= '9');
 }
 
 // RFC 3986 §2.3.
-bool is_unreserved(char c) {
+constexpr bool is_unreserved(char c) {
   return is_alphanumeric(c) || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
+// What a registered name may have beside escapes (RFC 3986 §3.2.2), by byte.
+constexpr auto kRegNameBytes = [] {
+  std::array<bool, 256> may{};
+  for (std::size_t i = 0; i < may.size(); ++i) may[i] = is_unreserved(static_cast<char>(i));
+  for (const char c : std::string_view("!$&'()*+,;=")) may[static_cast<unsigned char>(c)] = true;
+  return may;
+}();
+
 // RFC 3986 §3.2.2. An empty one is legal there, but names no host.
 bool is_reg_name(std::string_view text) {
-  constexpr std::string_view kSubDelims = "!$&'()*+,;=";
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
       if (escaped_byte(text.substr(i)) < 0) return false;
       i += 2;
-    } else if (!is_unreserved(text[i]) && kSubDelims.find(text[i]) == std::string_view::npos) {
+    } else if (!kRegNameBytes[static_cast<unsigned char>(text[i])]) {
       return false;
     }
   }

@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(version_names_the_libraries) {
   BOOST_TEST(text.exit == kDone);
   BOOST_TEST(text.out.starts_with("limpet "));
   const auto json = limpet({"version", "--json"});
-  for (const char* name : {"libevent", "openssl", "boost", "cli11"}) {
+  for (const char* name : {"libevent", "liburing", "openssl", "boost", "cli11"}) {
     BOOST_TEST(has(text.out, std::string(name) + " "), name);
     BOOST_TEST(has(json.out, std::string("\"") + name + "\":\""), name);
   }

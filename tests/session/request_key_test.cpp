@@ -11,6 +11,27 @@ namespace {
 
 using Kind = KeySource::Kind;
 
+std::string text_of(const KeySource* source) {
+  if (source == nullptr) return "session_cookie";
+  switch (source->kind) {
+  case Kind::Cookie:
+    return "cookie:" + source->name;
+  case Kind::Header:
+    return "header:" + source->name;
+  case Kind::Query:
+    return "query:" + source->name;
+  case Kind::Path:
+    return "path:" + std::to_string(source->segment);
+  case Kind::Subprotocol:
+    return "subprotocol";
+  case Kind::Jwt:
+    return "jwt:" + source->name;
+  case Kind::ClientIp:
+    return "client_ip";
+  }
+  return {};
+}
+
 struct Fixture {
   PoolSettings pool;
   wire::RequestHead head;
@@ -20,7 +41,7 @@ struct Fixture {
 
   std::string key() {
     const auto found = request_key(pool, head, client);
-    return found ? found->source + "=" + found->value : "none";
+    return found ? text_of(found->source) + "=" + found->value : "none";
   }
   std::string learned() {
     const auto found = learned_id(pool, head);
