@@ -72,6 +72,7 @@ class TimerWheel {
       tick_ = std::max(tick_, target);
       return;
     }
+    tick_ = std::max(tick_, next_ - 1);  // rounds in which nothing was armed are not gone through
     while ((next_ = next_used()) <= target) {
       tick_ = next_;
       fire(slots_[tick_ % kSlots]);

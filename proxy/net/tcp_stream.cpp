@@ -31,9 +31,11 @@ constexpr std::uint32_t kEdges = EPOLLET | EPOLLRDHUP | EPOLLPRI;
 
 TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
 
-std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd) {
+std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& peer) {
   if (loop.ring() != nullptr) return std::make_unique<RingStream>(loop, std::move(fd));
-  return std::make_unique<TcpStream>(loop, std::move(fd));
+  auto stream = std::make_unique<TcpStream>(loop, std::move(fd));
+  stream->reads_end_early_ = peer.is_unix();  // unix(7): behind whatever came with descriptors
+  return stream;
 }
 
 TcpStream::~TcpStream() {
@@ -57,7 +59,7 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
         errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
     return Error{local ? Fault::Local : Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
-  auto stream = open(loop, std::move(fd));
+  auto stream = open(loop, std::move(fd), to);
   stream->connecting_ = !at_once;
   return stream;
 }

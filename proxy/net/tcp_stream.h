@@ -18,9 +18,10 @@ namespace limpet::net {
 
 class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
  public:
-  // Takes a connected, non-blocking socket. open() makes it one that goes through the loop's ring, where that has one.
+  // Takes a connected, non-blocking socket. open() makes it one that goes through the loop's ring, where that has one;
+  // `peer` is the other end's address.
   TcpStream(Loop& loop, Fd fd);
-  static std::unique_ptr<TcpStream> open(Loop& loop, Fd fd);
+  static std::unique_ptr<TcpStream> open(Loop& loop, Fd fd, const Address& peer);
   ~TcpStream() override;
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
@@ -60,7 +61,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   std::uint8_t watched_ = 0;          // EPOLLIN, EPOLLOUT
   std::uint8_t ready_ = 0;            // of them, what the kernel has told and no call has used up
   bool again_ : 1 = false;            // the poller will call
-  bool reads_end_early_ : 1 = false;  // before the FIN, before urgent data: they may leave something
+  bool reads_end_early_ : 1 = false;  // before the FIN, urgent data, a unix peer's descriptors
   bool connecting_ : 1 = false;
   bool failed_ : 1 = false;  // the kernel has told of an error
 

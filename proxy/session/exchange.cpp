@@ -182,6 +182,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
     if (!client_.flush()) return;  // `opening` is gone after this
     if (leaving_ && events_->want_farewell()) return end_stream();
   }
+  if (is_stream && !events_ && leaving_ && !body_.done()) return end_stream();  // encoded: it just ends
   if (body_.done()) {
     if (!client_.flush()) return;
     return body_done();

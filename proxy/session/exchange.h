@@ -70,6 +70,7 @@ class Exchange final : public Owned,
   void connected(bool just_picked);
   void connect_failed(bool timed_out);
   void pick_again();
+  void forget_farewell();
   void send_request();
   void append_request_head(std::string& out);
   void append_forwarded(std::string& out);

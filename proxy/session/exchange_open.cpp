@@ -255,7 +255,7 @@ void Exchange::connected(bool just_picked) {
 
 // The key has moved meanwhile: leave the old place and follow it.
 void Exchange::pick_again() {
-  leaving_.reset();
+  forget_farewell();
   if (reused_) {
     worker_.upstreams().put(*record_->member.backend, std::move(backend_));
   } else {
@@ -275,12 +275,19 @@ void Exchange::pick_again() {
   picked(pick, true);
 }
 
+// Who was told to leave a place, and leaves it before it has come there, need not leave the next one, too; but if all
+// leave.
+void Exchange::forget_farewell() {
+  if (leaving_ != CloseReason::Shutdown) leaving_.reset();
+}
+
 void Exchange::connect_failed(bool timed_out) {
   Backend& failed = *record_->member.backend;
   worker_.shared().observed(failed, false);
   worker_.retire(std::move(backend_));  // what is held of the request goes to the next one
   ask_->tried.resize(pool_->backends.size());
   ask_->tried[failed.index] = true;
+  forget_farewell();
   const bool session_lost = learned_;
   auto& affinity = worker_.shared().affinity;
   Affinity::Leavers leavers;

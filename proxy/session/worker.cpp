@@ -89,7 +89,7 @@ void Worker::accepted(std::uint16_t listener, Fd fd, const net::Address& peer) {
   cells_.accepted.add();
   cells_.connections.add(1);
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
-  auto stream = net::TcpStream::open(loop_, std::move(fd));
+  auto stream = net::TcpStream::open(loop_, std::move(fd), peer);
   auto connection = std::make_unique<HttpConnection>(*this, listener, std::move(stream), peer);
   HttpConnection& started = *connection;
   own(std::move(connection));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <ctime>
 #include <functional>
 #include <map>
 #include <memory>
@@ -125,6 +126,17 @@ BOOST_AUTO_TEST_CASE(a_long_sleep_fires_all_that_was_due_in_the_order_of_time) {
   pass(seconds(100));
   BOOST_TEST(order == "early late ");
   BOOST_TEST(never.armed());
+}
+
+// Else each missed round would look at each timer: minutes, where a loop had nothing to do for long.
+BOOST_AUTO_TEST_CASE(after_years_without_a_timer_the_next_ones_cost_no_more) {
+  clock.advance(hours(24 * 365 * 10));
+  std::vector<Alarm> alarms(10'000);
+  for (auto& alarm : alarms) wheel.arm(alarm, clock.now() + seconds(100));
+  const std::clock_t began = std::clock();
+  pass(seconds(100) + kTick);
+  BOOST_TEST(static_cast<double>(std::clock() - began) / CLOCKS_PER_SEC < 1);
+  for (const auto& alarm : alarms) BOOST_TEST_REQUIRE(alarm.rung == 1);
 }
 
 BOOST_AUTO_TEST_CASE(arming_again_moves_a_timer) {

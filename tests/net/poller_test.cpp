@@ -2,8 +2,10 @@
 #include "proxy/net/poller.h"
 
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -48,6 +50,16 @@ struct End final : StreamHandler {
   int calls = 0;
   int reads = 0;
   int writes = 0;
+};
+
+// Reads once whenever it can.
+struct Taker final : StreamHandler {
+  void on_ready(Stream& stream, bool, bool) override {
+    char buffer[64];
+    const IoResult result = stream.read(buffer, sizeof buffer);
+    if (result.status == IoStatus::Ok) got.append(buffer, result.n);
+  }
+  std::string got;
 };
 
 struct Fixture {
@@ -164,27 +176,53 @@ BOOST_AUTO_TEST_CASE(what_was_read_outside_of_a_call_and_left_more_is_told) {
 // tcp(7): a read ends before the mark of urgent data, however much is behind it.
 BOOST_AUTO_TEST_CASE(what_is_behind_urgent_data_is_told) {
   TcpPair pair = connected_pair();
-  std::string got;
-  struct Taker final : StreamHandler {
-    explicit Taker(std::string& into) : got(into) {}
-    void on_ready(Stream& stream, bool, bool) override {
-      char buffer[64];
-      const IoResult result = stream.read(buffer, sizeof buffer);
-      if (result.status == IoStatus::Ok) got.append(buffer, result.n);
-    }
-    std::string& got;
-  } taker(got);
+  Taker taker;
   TcpStream stream(loop, std::move(pair.ours));
   stream.set_handler(&taker);
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "before", 6, 0) == 6);
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "!", 1, MSG_OOB) == 1);
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "behind", 6, 0) == 6);
   stream.watch(true, false);
-  for (int turn = 0; turn < 5 && got.size() < 12; ++turn) {
+  for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
     loop.post([] {});
     loop.run_turn();
   }
-  BOOST_TEST(got == "beforebehind");
+  BOOST_TEST(taker.got == "beforebehind");
+}
+
+// unix(7): a read ends behind the bytes with which descriptors came.
+BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_told) {
+  int both[2];
+  BOOST_TEST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, both) == 0);
+  Fd theirs(both[1]);
+  sockaddr_un nameless{};
+  nameless.sun_family = AF_UNIX;
+  const Address peer(reinterpret_cast<const sockaddr*>(&nameless), sizeof nameless.sun_family);
+  auto stream = TcpStream::open(loop, Fd(both[0]), peer);
+  Taker taker;
+  stream->set_handler(&taker);
+
+  iovec first{const_cast<char*>("before"), 6};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
+  msghdr message{};
+  message.msg_iov = &first;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(rights), &both[1], sizeof(int));
+  BOOST_TEST_REQUIRE(::sendmsg(theirs.value(), &message, MSG_NOSIGNAL) == 6);
+  BOOST_TEST_REQUIRE(::send(theirs.value(), "behind", 6, MSG_NOSIGNAL) == 6);
+
+  stream->watch(true, false);
+  for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
+    loop.post([] {});
+    loop.run_turn();
+  }
+  BOOST_TEST(taker.got == "beforebehind");
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_that_can_be_written_to_is_called_until_it_is_full) {

@@ -28,7 +28,7 @@ using std::chrono::steady_clock;
 
 // Sends back what it gets; what the peer does not take waits, and meanwhile nothing more is read.
 struct Echo final : StreamHandler {
-  Echo(Loop& loop, Fd fd) : stream(TcpStream::open(loop, std::move(fd))) {
+  Echo(Loop& loop, Fd fd) : stream(TcpStream::open(loop, std::move(fd), Address())) {
     stream->set_handler(this);
     stream->watch(true, false);
   }
@@ -222,7 +222,7 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
   for (const bool shut : {false, true}) {
     for (const bool destroy_at_once : {false, true}) {
       TcpPair pair = connected_pair();
-      auto stream = TcpStream::open(loop, std::move(pair.ours));
+      auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
       stream->watch(true, false);
       write(*stream, "good");
       write(*stream, "bye");
@@ -247,7 +247,7 @@ BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
   turn_until([&] { return echo.last == IoStatus::Reset; });
 
   TcpPair other = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(other.ours));
+  auto stream = TcpStream::open(loop, std::move(other.ours), Address());
   stream->watch(true, false);
   turns(2);
   stream->close_with_reset();
@@ -277,7 +277,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
 
 BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_it) {
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours));
+  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
   BOOST_TEST(stream->silent());
   stream->watch(true, false);
   turns(2);
@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_i
 
 BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is_being_sent) {
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours));
+  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
   stream->watch(true, false);
   const std::string much(64 * 1024, 'x');
   const iovec large{const_cast<char*>(much.data()), much.size()};
@@ -316,7 +316,7 @@ BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is
 BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end) {
   for (const bool bulk : {false, true}) {
     TcpPair pair = connected_pair();
-    auto stream = TcpStream::open(loop, std::move(pair.ours));
+    auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
     const std::string answer = sample(bulk ? 100'000 : 1000, 7);
     stream->watch(false, false);  // as one whose other side is slow
     send_all(pair.theirs.value(), answer);
@@ -353,7 +353,7 @@ BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
 BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_stream) {
   for (int i = 0; i < 50; ++i) {
     TcpPair old = connected_pair();
-    auto stream = TcpStream::open(loop, std::move(old.ours));
+    auto stream = TcpStream::open(loop, std::move(old.ours), Address());
     stream->watch(true, false);
     if (i % 2 == 0) turns(1);
     send_all(old.theirs.value(), "for the old one");

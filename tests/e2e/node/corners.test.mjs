@@ -242,6 +242,24 @@ test('SIGTERM during a soft drain still says goodbye', async () => {
   backends.forEach((backend) => backend.stop());
 });
 
+test('an encoded event stream that was told to leave before it began just ends', async () => {
+  const asked = [];
+  const one = () => serveRaw((socket) => asked.push(socket));
+  const backends = [{ ...(await one()), name: 'a' }, { ...(await one()), name: 'b' }];
+  const limpet = await startLimpet(backends);
+  const client = talk(limpet, 'GET /events HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n');
+  await until('a backend is asked', () => asked.length === 1);
+  const home = backends.find((backend) => backend.port === asked[0].localPort).name;
+  await limpet.drain(home, { over: '100ms', deadline: '1m' });
+  await until('its turn has come', async () => (await limpet.backend(home)).drain.elapsed_s > 0.5);
+  asked[0].write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n');
+  await until('its end', () => client.answer.endsWith('\r\n\r\n0\r\n\r\n'));
+  await until('the drain is done', async () => (await limpet.backend(home)).state === 'drained');
+  client.destroy();
+  await limpet.stop();
+  backends.forEach((backend) => backend.stop());
+});
+
 test('the deadline of a drain waits while it is paused', async () => {
   const backends = await Promise.all(['a', 'b'].map(startBackend));
   const limpet = await startLimpet(backends, { pool: '[pool.affinity]\nkeys = ["query:user"]' });
