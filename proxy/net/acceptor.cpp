@@ -76,9 +76,9 @@ void Acceptor::pause() {
   watch_.stop();
 }
 
-void Acceptor::resume() {
-  if (!paused_ || !listening_.open()) return;
-  paused_ = !watch_.start();
+bool Acceptor::resume() {
+  if (paused_ && listening_.open()) paused_ = !watch_.start();
+  return !paused_;
 }
 
 void Acceptor::close_after_queue() {

@@ -31,7 +31,7 @@ class Acceptor {
   Acceptor& operator=(const Acceptor&) = delete;
 
   void pause();
-  void resume();
+  bool resume();  // false where the kernel refuses for now
   bool paused() const { return paused_; }
 
   // Takes all that waits in the queue, then closes the socket: closing alone would reset what waits.

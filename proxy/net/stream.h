@@ -43,6 +43,8 @@ class Stream {
   virtual IoResult read(char* to, std::size_t size) = 0;
   virtual IoResult write(const iovec* pieces, int count) = 0;
 
+  // The end, by shut_write() or the stream's own, follows the next write in this turn: they may leave in one packet.
+  virtual void end_follows() = 0;
   // Sends FIN after what was written. Reading goes on.
   virtual void shut_write() = 0;
   // The next close() sends RST instead of FIN.

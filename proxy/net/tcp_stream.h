@@ -34,6 +34,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
 
   IoResult read(char* to, std::size_t size) override;
   IoResult write(const iovec* pieces, int count) override;
+  void end_follows() override { end_follows_ = true; }
   void shut_write() override;
   void close_with_reset() override;
   void probe_when_idle() override;
@@ -61,7 +62,11 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   std::uint8_t watched_ = 0;          // EPOLLIN, EPOLLOUT
   std::uint8_t ready_ = 0;            // of them, what the kernel has told and no call has used up
   bool again_ : 1 = false;            // the poller will call
-  bool reads_end_early_ : 1 = false;  // before the FIN, urgent data, a unix peer's descriptors
+  bool reads_end_early_ : 1 = false;  // before urgent data, behind a unix peer's descriptors
+  bool calling_ : 1 = false;
+  bool fin_told_ : 1 = false;
+  bool at_fin_ : 1 = false;  // all that came before it has been read
+  bool end_follows_ : 1 = false;
   bool connecting_ : 1 = false;
   bool failed_ : 1 = false;  // the kernel has told of an error
 

@@ -92,7 +92,10 @@ void WebSocketSession::after_close(Side& from) {
     // The other answers and the backend closes, which ends the session. Bounded, should either not.
     phase_until_ = worker_.now() + route().websocket.close_timeout;
     arm();
-    if (client_.closed_politely && backend_.closed_politely) let_client_go();
+    if (may_let_client_go()) {
+      worker_.retire(std::move(client_.stream));
+      client_.eof = client_.shut = true;
+    }
   } else if (phase_ == Phase::Bereft) {
     end_bereft();
   } else if (is_client(from) && phase_ == Phase::Parted) {
@@ -100,12 +103,11 @@ void WebSocketSession::after_close(Side& from) {
   }
 }
 
-// Both have said Close, and the client has it: its connection is closed, which is the server's part (RFC 6455 §7.1.1).
+// Both have said Close: when the client has it, its connection is closed, which is the server's part (RFC 6455 §7.1.1).
 // A client that may still send the Pong that it owes is left to linger(): closing would then reset the connection.
-void WebSocketSession::let_client_go() {
-  if (client_.stream == nullptr || client_.owes_pong || client_.ping_out || !client_.outlet.empty()) return;
-  worker_.retire(std::move(client_.stream));
-  client_.eof = client_.shut = true;
+bool WebSocketSession::may_let_client_go() const {
+  return phase_ == Phase::Open && client_.closed_politely && backend_.closed_politely && client_.stream != nullptr &&
+         !client_.owes_pong && !client_.ping_out && client_.outlet.empty();
 }
 
 // FIN to the client; what it still sends is read until its own FIN, for closing with unread input would send RST.

@@ -96,7 +96,7 @@ class WebSocketSession final : public Owned,
   void count_close(std::uint16_t code, metrics::By by);
   void saw_close(Side& from);
   void after_close(Side& from);
-  void let_client_go();
+  bool may_let_client_go() const;
   void linger();
   void side_eof(Side& from);
   void side_gone(Side& from);

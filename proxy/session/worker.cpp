@@ -119,8 +119,10 @@ void Worker::pause_accepting(metrics::PauseReason reason) {
 
 void Worker::resume_if_possible() {
   if (over_connections() || over_budget()) return;
+  bool all = true;
+  for (auto& acceptor : acceptors_) all = acceptor->resume() && all;
+  if (!all) return;  // tick() tries again
   accepting_paused_ = false;
-  for (auto& acceptor : acceptors_) acceptor->resume();
   log::info("accepting resumes", {{"worker", index_}});
 }
 

@@ -38,6 +38,7 @@ class Script {
   // --- what the proxy did ---
   std::string written;
   bool fin = false;
+  bool end_follows = false;  // announced before the last write
   bool closed_with_reset = false;
   bool probed = false;               // the kernel was asked to look after the peer
   bool closed = false;               // the stream is destroyed
@@ -109,6 +110,7 @@ class ScriptedStream final : public net::Stream {
     return {net::IoStatus::Ok, n};
   }
 
+  void end_follows() override { script_.end_follows = true; }
   void shut_write() override { script_.fin = true; }
   void close_with_reset() override { script_.closed_with_reset = true; }
   void watch(bool readable, bool writable) override {

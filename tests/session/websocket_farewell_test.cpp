@@ -262,6 +262,7 @@ BOOST_AUTO_TEST_CASE(when_both_have_said_close_the_client_is_let_go_and_the_back
   client.receives("still allowed to finish");
   client.receives_close(1000);
   BOOST_TEST(client.script.closed);
+  BOOST_TEST(client.script.end_follows);
   BOOST_TEST((!backend.script.fin && !backend.script.closed));
   backend.sends_fin();
   ended_as(CloseReason::ClientClosed);
@@ -277,6 +278,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_owes_a_pong_is_let_go_by_fin_only) {
   BOOST_TEST(client.receives().opcode == kPing);
   client.receives_close(1000);
   BOOST_TEST(!client.script.closed);
+  BOOST_TEST(!client.script.end_follows);
   backend.sends_fin();
   client.receives_fin();
   client.sends_bytes(client.frame(kPong, "?"));
