@@ -136,7 +136,7 @@ void Ring::wait(int ms) {
   }
   if (given_back_ > 0) io_uring_buf_ring_advance(offered_, std::exchange(given_back_, 0));
   ++handover_;
-  if (ms == 0 || polled_ || !ready_.empty()) {
+  if (ms == 0 || polled_ || !ready_.empty() || !closing_.empty()) {
     io_uring_submit_and_get_events(&ring_);
   } else {
     __kernel_timespec patience{ms / 1000, ms % 1000 * 1'000'000LL};

@@ -24,6 +24,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
 
   IoResult read(char* to, std::size_t size) override;
   IoResult write(const iovec* pieces, int count) override;
+  void end_follows() override {}  // what the ring sends is on its way before the end can be
   void shut_write() override;
   void close_with_reset() override;
   void watch(bool readable, bool writable) override;

@@ -32,8 +32,12 @@ constexpr std::uint32_t kEdges = EPOLLET | EPOLLRDHUP | EPOLLPRI;
 TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
 
 std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& peer) {
-  if (loop.ring() != nullptr) return std::make_unique<RingStream>(loop, std::move(fd));
-  auto stream = std::make_unique<TcpStream>(loop, std::move(fd));
+  std::unique_ptr<TcpStream> stream;
+  if (loop.ring() != nullptr) {
+    stream = std::make_unique<RingStream>(loop, std::move(fd));
+  } else {
+    stream = std::make_unique<TcpStream>(loop, std::move(fd));
+  }
   stream->reads_end_early_ = peer.is_unix();  // unix(7): behind whatever came with descriptors
   return stream;
 }
@@ -77,7 +81,7 @@ IoResult TcpStream::read(char* to, std::size_t size) {
     const bool may_be_more = static_cast<std::size_t>(n) == size || reads_end_early_;
     at_fin_ = fin_told_ && !may_be_more;
     if (at_fin_ && calling_) {
-      ready_ |= EPOLLIN;  // the end is told in this turn, too
+      ready_ |= EPOLLIN & watched_;  // the end is told in this turn, too
     } else if (may_be_more || at_fin_) {
       stay_ready(EPOLLIN);
     } else {

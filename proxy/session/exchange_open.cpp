@@ -275,10 +275,11 @@ void Exchange::pick_again() {
   picked(pick, true);
 }
 
-// Who was told to leave a place, and leaves it before it has come there, need not leave the next one, too; but if all
-// leave.
+// Who was told to leave a place by a turn, and goes elsewhere before it has come there, need not leave the next place,
+// too; but if all leave.
 void Exchange::forget_farewell() {
-  if (leaving_ != CloseReason::Shutdown) leaving_.reset();
+  if (!leaving_ || leaving_ == CloseReason::Shutdown) return;
+  if (!worker_.shared().affinity.still_home(record_->member)) leaving_.reset();
 }
 
 void Exchange::connect_failed(bool timed_out) {

@@ -87,12 +87,12 @@ void WebSocketSession::saw_close(Side& from) {
 }
 
 // Called when the Close has been forwarded.
-void WebSocketSession::after_close(Side& from) {
+void WebSocketSession::after_close(Side& from, bool lets_client_go) {
   if (phase_ == Phase::Open) {
     // The other answers and the backend closes, which ends the session. Bounded, should either not.
     phase_until_ = worker_.now() + route().websocket.close_timeout;
     arm();
-    if (may_let_client_go()) {
+    if (lets_client_go && client_.outlet.empty()) {
       worker_.retire(std::move(client_.stream));
       client_.eof = client_.shut = true;
     }
@@ -104,10 +104,11 @@ void WebSocketSession::after_close(Side& from) {
 }
 
 // Both have said Close: when the client has it, its connection is closed, which is the server's part (RFC 6455 §7.1.1).
-// A client that may still send the Pong that it owes is left to linger(): closing would then reset the connection.
+// A client that may still send the Pong that it owes, or has sent what nobody has read, is left to linger(): closing
+// would then reset the connection.
 bool WebSocketSession::may_let_client_go() const {
   return phase_ == Phase::Open && client_.closed_politely && backend_.closed_politely && client_.stream != nullptr &&
-         !client_.owes_pong && !client_.ping_out && client_.outlet.empty();
+         !client_.owes_pong && !client_.ping_out && client_.outlet.empty() && client_.stream->silent();
 }
 
 // FIN to the client; what it still sends is read until its own FIN, for closing with unread input would send RST.

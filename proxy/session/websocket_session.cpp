@@ -179,13 +179,14 @@ void WebSocketSession::forward_frames(Side& from, std::string_view bytes) {
   for (std::size_t i = 0; i < runs; ++i) size += kept[i].size();
   record_->relayed(is_client(from) ? Direction::ToBackend : Direction::ToClient, size, messages);
   if (close) saw_close(from);
-  if (close && !is_client(from) && may_let_client_go()) client_.stream->end_follows();
+  const bool lets_client_go = close && may_let_client_go();
+  if (lets_client_go && !is_client(from)) client_.stream->end_follows();
   for (std::size_t i = 0; i < runs && phase_ != Phase::Over; ++i) send(to, kept[i]);
   if (phase_ == Phase::Over) return;
   if (part) {
     say_close(goodbye_code_);
   } else if (close) {
-    after_close(from);
+    after_close(from, lets_client_go);
   }
 }
 

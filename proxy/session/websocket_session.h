@@ -95,7 +95,7 @@ class WebSocketSession final : public Owned,
   void say_going_away();
   void count_close(std::uint16_t code, metrics::By by);
   void saw_close(Side& from);
-  void after_close(Side& from);
+  void after_close(Side& from, bool lets_client_go);
   bool may_let_client_go() const;
   void linger();
   void side_eof(Side& from);

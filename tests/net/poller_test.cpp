@@ -2,10 +2,8 @@
 #include "proxy/net/poller.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <boost/test/unit_test.hpp>
-#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,6 +13,7 @@
 #include "proxy/net/loop.h"
 #include "proxy/net/tcp_stream.h"
 #include "tests/net/tcp_pair.h"
+#include "tests/net/unix_pair.h"
 
 namespace limpet::net {
 
@@ -192,31 +191,12 @@ BOOST_AUTO_TEST_CASE(what_is_behind_urgent_data_is_told) {
 
 // unix(7): a read ends behind the bytes with which descriptors came.
 BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_told) {
-  int both[2];
-  BOOST_TEST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, both) == 0);
-  Fd theirs(both[1]);
-  sockaddr_un nameless{};
-  nameless.sun_family = AF_UNIX;
-  const Address peer(reinterpret_cast<const sockaddr*>(&nameless), sizeof nameless.sun_family);
-  auto stream = TcpStream::open(loop, Fd(both[0]), peer);
+  UnixPair pair = unix_pair();
+  auto stream = TcpStream::open(loop, std::move(pair.ours), pair.peer);
   Taker taker;
   stream->set_handler(&taker);
-
-  iovec first{const_cast<char*>("before"), 6};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))]{};
-  msghdr message{};
-  message.msg_iov = &first;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(rights), &both[1], sizeof(int));
-  BOOST_TEST_REQUIRE(::sendmsg(theirs.value(), &message, MSG_NOSIGNAL) == 6);
-  BOOST_TEST_REQUIRE(::send(theirs.value(), "behind", 6, MSG_NOSIGNAL) == 6);
-
+  send_with_descriptor(pair.theirs.value(), "before");
+  BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "behind", 6, MSG_NOSIGNAL) == 6);
   stream->watch(true, false);
   for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
     loop.post([] {});

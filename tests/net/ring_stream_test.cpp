@@ -2,6 +2,7 @@
 // Streams over io_uring on real TCP sockets: what is promised of a Stream holds although its bytes travel otherwise.
 #include "proxy/net/ring_stream.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 #include "proxy/net/loop.h"
 #include "tests/net/tcp_pair.h"
+#include "tests/net/unix_pair.h"
 
 namespace limpet::net {
 
@@ -331,6 +333,46 @@ BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end)
     turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
     BOOST_TEST((got == answer));
   }
+}
+
+// The descriptor is closed although nothing else happens.
+BOOST_AUTO_TEST_CASE(one_that_is_gone_after_its_peers_end_is_closed_at_once) {
+  turns(1);
+  loop.set_tick([this] { return loop.now() + seconds(5); });
+  turns(1);
+  TcpPair pair = connected_pair();
+  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  std::string got;
+  Reader reader(*stream, got);
+  stream->watch(true, false);
+  ::shutdown(pair.theirs.value(), SHUT_WR);
+  turn_until([&] { return reader.last == IoStatus::Eof; });
+  stream.reset();
+  const auto began = steady_clock::now();
+  turns(1);
+  BOOST_TEST((steady_clock::now() - began < seconds(3)));
+  pollfd fin{pair.theirs.value(), POLLIN, 0};
+  BOOST_TEST(::poll(&fin, 1, 1000) == 1);
+}
+
+// Read by calls of its own, as what brings much is: unix(7), a read ends behind the bytes with which descriptors came.
+BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_read_before_the_end) {
+  UnixPair pair = unix_pair();
+  auto stream = TcpStream::open(loop, std::move(pair.ours), pair.peer);
+  std::string got;
+  Reader reader(*stream, got);
+  stream->watch(true, false);
+  const std::string much = sample(400'000, 5);
+  std::thread sender([&] {
+    send_all(pair.theirs.value(), much);
+    send_with_descriptor(pair.theirs.value(), "!");
+    send_all(pair.theirs.value(), "behind");
+    ::shutdown(pair.theirs.value(), SHUT_WR);
+  });
+  turn_until([&] { return got.size() >= much.size(); });
+  sender.join();
+  turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
+  BOOST_TEST((got == much + "!behind"));
 }
 
 BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {

@@ -5,8 +5,10 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <memory>
 #include <string>
@@ -40,6 +42,11 @@ void write(Stream& stream, std::string text) {
   const iovec piece{text.data(), text.size()};
   const IoResult result = stream.write(&piece, 1);
   BOOST_TEST_REQUIRE((result.status == IoStatus::Ok && result.n == text.size()));
+}
+
+void wait_for_fin(const TcpStream& stream) {
+  pollfd fin{stream.descriptor(), POLLRDHUP, 0};
+  BOOST_TEST_REQUIRE(::poll(&fin, 1, 5000) == 1);
 }
 
 // Reads once whenever it can.
@@ -79,19 +86,27 @@ BOOST_AUTO_TEST_CASE(the_first_words_carry_the_handshakes_last_acknowledgement) 
     return theirs;
   };
 
+  const auto packets_of_hello = [&] {
+    const Fd theirs = accepted();
+    char hello[5];
+    BOOST_TEST_REQUIRE(::recv(theirs.value(), hello, sizeof hello, MSG_WAITALL) == 5);
+    return packets(theirs);
+  };
+
   Fd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   BOOST_TEST_REQUIRE(::connect(plain.value(), reinterpret_cast<sockaddr*>(&any), size) == 0);
   BOOST_TEST_REQUIRE(::send(plain.value(), "hello", 5, 0) == 5);
-  const unsigned usual = packets(accepted());
+  const unsigned usual = packets_of_hello();
 
-  auto stream = TcpStream::connect(loop, Address(reinterpret_cast<sockaddr*>(&any), size));
-  BOOST_TEST_REQUIRE(stream.ok());
-  BOOST_TEST(!stream.value()->connecting());
-  write(*stream.value(), "hello");
-  const Fd theirs = accepted();
-  BOOST_TEST(packets(theirs) == usual - 1);
-  stream.value().reset();
-  BOOST_TEST(all_of(theirs) == "hello");
+  unsigned least = usual;  // of a few: after 200 ms the kernel sends the acknowledgement by itself
+  for (int i = 0; i < 3; ++i) {
+    auto stream = TcpStream::connect(loop, Address(reinterpret_cast<sockaddr*>(&any), size));
+    BOOST_TEST_REQUIRE(stream.ok());
+    BOOST_TEST(!stream.value()->connecting());
+    write(*stream.value(), "hello");
+    least = std::min(least, packets_of_hello());
+  }
+  BOOST_TEST(least == usual - 1);
 }
 
 BOOST_AUTO_TEST_CASE(last_words_leave_with_the_end_that_was_announced) {
@@ -116,8 +131,10 @@ BOOST_AUTO_TEST_CASE(an_end_that_was_announced_and_does_not_come_holds_nothing_u
   stream.end_follows();
   write(stream, "not the ");
   write(stream, "last");
-  char buffer[64];
-  BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_WAITALL | MSG_DONTWAIT) == 12);
+  const timeval patience{0, 150'000};  // the kernel would hold it for 200 ms
+  ::setsockopt(pair.theirs.value(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  char buffer[12];
+  BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_WAITALL) == 12);
 }
 
 BOOST_AUTO_TEST_CASE(an_end_that_came_with_the_last_bytes_is_told_in_the_same_turn) {
@@ -127,6 +144,7 @@ BOOST_AUTO_TEST_CASE(an_end_that_came_with_the_last_bytes_is_told_in_the_same_tu
   stream.set_handler(&reader);
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "bye", 3, 0) == 3);
   pair.theirs.reset();
+  wait_for_fin(stream);
   stream.watch(true, false);
   loop.run_turn();
   BOOST_TEST(reader.got == "bye");
@@ -143,6 +161,7 @@ BOOST_AUTO_TEST_CASE(an_end_behind_much_is_told_behind_all_of_it) {
   const std::string much(64 * 3, 'm');  // of the reader's buffers exactly
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), much.data(), much.size(), 0) == static_cast<ssize_t>(much.size()));
   pair.theirs.reset();
+  wait_for_fin(stream);
   stream.watch(true, false);
   for (int turn = 0; turn < 8 && !reader.ended; ++turn) {
     loop.post([] {});
@@ -168,6 +187,7 @@ BOOST_AUTO_TEST_CASE(an_end_that_was_not_wanted_is_told_when_it_is) {
   stream.set_handler(&handler);
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "bye", 3, 0) == 3);
   pair.theirs.reset();
+  wait_for_fin(stream);
   stream.watch(true, false);
   for (int turn = 0; turn < 3; ++turn) {
     loop.post([] {});

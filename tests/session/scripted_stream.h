@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "proxy/net/stream.h"
 
@@ -38,7 +39,7 @@ class Script {
   // --- what the proxy did ---
   std::string written;
   bool fin = false;
-  bool end_follows = false;  // announced before the last write
+  bool wrote_end = false;  // the last write was announced as such
   bool closed_with_reset = false;
   bool probed = false;               // the kernel was asked to look after the peer
   bool closed = false;               // the stream is destroyed
@@ -97,6 +98,7 @@ class ScriptedStream final : public net::Stream {
   net::IoResult write(const iovec* pieces, int count) override {
     if (script_.refuses_writes) return {net::IoStatus::Reset, 0};
     if (script_.fin) script_.wrote_behind_fin = true;
+    script_.wrote_end = std::exchange(end_follows_, false);
     std::size_t left = std::min(script_.room, script_.most_per_write);
     if (left == 0) return {net::IoStatus::WouldBlock, 0};
     std::size_t n = 0;
@@ -110,7 +112,7 @@ class ScriptedStream final : public net::Stream {
     return {net::IoStatus::Ok, n};
   }
 
-  void end_follows() override { script_.end_follows = true; }
+  void end_follows() override { end_follows_ = true; }
   void shut_write() override { script_.fin = true; }
   void close_with_reset() override { script_.closed_with_reset = true; }
   void watch(bool readable, bool writable) override {
@@ -120,11 +122,12 @@ class ScriptedStream final : public net::Stream {
   void probe_when_idle() override { script_.probed = true; }
   void set_handler(net::StreamHandler* handler) override { script_.handler_ = handler; }
   int connect_error() override { return 0; }
-  bool silent() const override { return true; }
+  bool silent() const override { return script_.incoming_.empty(); }
   std::uint32_t unacknowledged() const override { return script_.unacknowledged; }
 
  private:
   Script& script_;
+  bool end_follows_ = false;
 };
 
 inline std::unique_ptr<net::Stream> Script::make_stream() {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """WebSocket handshakes that must fail, and what a client's FIN means in each protocol."""
+import select
 import socket
 import time
 import unittest
@@ -86,6 +87,49 @@ class Handshakes(BadInputTest):
             response, rest = read_head(sock)
             self.assertEqual(response.status, 101)
             self.assertEqual(Frames(sock, rest).next(), (1, b"early"))
+
+
+class Full:
+    """A backend that is there but answers no connect any more: nobody accepts, and its queue is full."""
+
+    def __init__(self, name):
+        self.name = name
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.port = self.listener.getsockname()[1]
+        self.waiting = []
+        while not self.waiting or select.select([], [self.waiting[-1]], [], 0.3)[1]:
+            self.waiting.append(socket.socket())
+            self.waiting[-1].setblocking(False)
+            self.waiting[-1].connect_ex(("127.0.0.1", self.port))
+
+    def close(self):
+        for sock in [self.listener, *self.waiting]:
+            sock.close()
+
+
+class LeavingWhileConnecting(BadInputTest):
+    def test_who_is_to_leave_a_backend_and_never_gets_there_stays_at_the_next_one(self):
+        full = Full("full")
+        self.addCleanup(full.close)
+        proxy = self.limpet([full, self.backend(serve_echo, name="open")],
+                            pool='[pool.health]\ncheck = "none"\neject_after = 1000')
+        socks = [proxy.connect() for _ in range(12)]
+        for sock in socks:
+            self.addCleanup(sock.close)
+        for user, sock in enumerate(socks):
+            sock.sendall(upgrade_request(f"/ws?user={user}").encode())
+        time.sleep(0.3)
+        late = [sock for sock in socks if not select.select([sock], [], [], 0)[0]]
+        self.assertTrue(late, "none has its home at the full one")
+        self.assertLess(len(late), len(socks))
+        status, _ = proxy.admin("POST", "/v1/pools/main/backends/full/drain", {"over": "100ms", "deadline": "1m"})
+        self.assertEqual(status, 202)
+        for sock in late:
+            response, rest = read_head(sock)
+            self.assertEqual(response.status, 101)
+            sock.sendall(frame(1, b"here", masked=True))
+            self.assertEqual(Frames(sock, rest).next(), (1, b"here"))
+            self.assertEqual(select.select([sock], [], [], 0.3)[0], [], "nothing is said to it")
 
 
 class ClientsFin(BadInputTest):
