@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_told) {
   auto stream = TcpStream::open(loop, std::move(pair.ours), pair.peer);
   Taker taker;
   stream->set_handler(&taker);
-  send_with_descriptor(pair.theirs.value(), "before");
+  BOOST_TEST_REQUIRE(send_with_descriptor(pair.theirs.value(), "before"));
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "behind", 6, MSG_NOSIGNAL) == 6);
   stream->watch(true, false);
   for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {

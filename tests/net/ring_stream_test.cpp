@@ -363,14 +363,16 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_read_before_the_
   Reader reader(*stream, got);
   stream->watch(true, false);
   const std::string much = sample(400'000, 5);
+  bool sent = false;
   std::thread sender([&] {
     send_all(pair.theirs.value(), much);
-    send_with_descriptor(pair.theirs.value(), "!");
+    sent = send_with_descriptor(pair.theirs.value(), "!");
     send_all(pair.theirs.value(), "behind");
     ::shutdown(pair.theirs.value(), SHUT_WR);
   });
   turn_until([&] { return got.size() >= much.size(); });
   sender.join();
+  BOOST_TEST(sent);
   turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
   BOOST_TEST((got == much + "!behind"));
 }
