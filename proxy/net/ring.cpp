@@ -136,6 +136,7 @@ void Ring::wait(int ms) {
   }
   if (given_back_ > 0) io_uring_buf_ring_advance(offered_, std::exchange(given_back_, 0));
   ++handover_;
+  // What is to be closed is closed behind this call, so it must not wait for something to happen.
   if (ms == 0 || polled_ || !ready_.empty() || !closing_.empty()) {
     io_uring_submit_and_get_events(&ring_);
   } else {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // TcpStream: a Stream over a TCP or unix socket. What is watched is changed only when it differs, so a message in
 // steady state costs no epoll_ctl. The socket is watched edge-triggered, so that the kernel does not look a second time
-// at what was read to its end; a read that fills its buffer, or may have ended before a FIN, is followed by another
-// one.
+// at what was read to its end; a read that fills its buffer, or may have ended early, is followed by another one. A FIN
+// that was told before the last bytes were read is known without one.
 #pragma once
 
 #include <memory>
@@ -63,10 +63,10 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   std::uint8_t ready_ = 0;            // of them, what the kernel has told and no call has used up
   bool again_ : 1 = false;            // the poller will call
   bool reads_end_early_ : 1 = false;  // before urgent data, behind a unix peer's descriptors
-  bool calling_ : 1 = false;
-  bool fin_told_ : 1 = false;
-  bool at_fin_ : 1 = false;  // all that came before it has been read
-  bool end_follows_ : 1 = false;
+  bool calling_ : 1 = false;          // the handler, in on_poll()
+  bool fin_told_ : 1 = false;         // by the kernel, which has all that came before it
+  bool at_fin_ : 1 = false;           // all that came before it has been read
+  bool end_follows_ : 1 = false;      // the next write
   bool connecting_ : 1 = false;
   bool failed_ : 1 = false;  // the kernel has told of an error
 
