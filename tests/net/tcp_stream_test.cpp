@@ -72,14 +72,9 @@ struct Fixture {
 BOOST_FIXTURE_TEST_SUITE(tcp_stream, Fixture)
 
 BOOST_AUTO_TEST_CASE(the_first_words_carry_the_handshakes_last_acknowledgement) {
-  Fd listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof any;
-  BOOST_TEST_REQUIRE(::bind(listening.value(), reinterpret_cast<sockaddr*>(&any), size) == 0);
-  BOOST_TEST_REQUIRE(::listen(listening.value(), 1) == 0);
-  ::getsockname(listening.value(), reinterpret_cast<sockaddr*>(&any), &size);
+  sockaddr_in address;
+  const Fd listening = loopback_listener(address);
+  const Address to(reinterpret_cast<const sockaddr*>(&address), sizeof address);
   const auto accepted = [&] {
     Fd theirs(::accept4(listening.value(), nullptr, nullptr, SOCK_CLOEXEC));
     BOOST_TEST_REQUIRE(theirs.open());
@@ -94,13 +89,13 @@ BOOST_AUTO_TEST_CASE(the_first_words_carry_the_handshakes_last_acknowledgement) 
   };
 
   Fd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  BOOST_TEST_REQUIRE(::connect(plain.value(), reinterpret_cast<sockaddr*>(&any), size) == 0);
+  BOOST_TEST_REQUIRE(::connect(plain.value(), to.raw(), to.raw_size()) == 0);
   BOOST_TEST_REQUIRE(::send(plain.value(), "hello", 5, 0) == 5);
   const unsigned usual = packets_of_hello();
 
   unsigned least = usual;  // of a few: after 200 ms the kernel sends the acknowledgement by itself
   for (int i = 0; i < 3; ++i) {
-    auto stream = TcpStream::connect(loop, Address(reinterpret_cast<sockaddr*>(&any), size));
+    auto stream = TcpStream::connect(loop, to);
     BOOST_TEST_REQUIRE(stream.ok());
     BOOST_TEST(!stream.value()->connecting());
     write(*stream.value(), "hello");
