@@ -121,7 +121,7 @@ def count(bench, options):
             raise BenchError(f"--count needs {tool}")
     bench.patience = 60
     found = {}
-    for name in [name for name in COUNTED if name in (options.scenario or COUNTED)]:
+    for name in [name for name in options.scenario if name in COUNTED]:
         for proxy_name in options.proxy:
             found.setdefault(name, {})[proxy_name] = {
                 "instructions": _instructions(bench, proxy_name, name),

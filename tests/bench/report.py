@@ -14,18 +14,15 @@ def _summary(values):
 
 
 class Figures:
-    """figures[row][proxy]: one per round, in the order of the rounds. two_cpus: the rows measured with a CPU for the proxy."""
+    """figures[row][proxy]: one per round, in the order of the rounds."""
 
     def __init__(self, proxies):
         self.proxies = proxies
         self.figures = {}
-        self.two_cpus = set()
 
-    def add(self, proxy, found, two_cpus):
+    def add(self, proxy, found):
         for row, figure in found.items():
             self.figures.setdefault(row, {}).setdefault(proxy, []).append(figure)
-            if two_cpus:
-                self.two_cpus.add(row)
 
     def derive(self):
         """The rows that compare two others, round by round."""
@@ -42,21 +39,20 @@ class Figures:
             if not of:
                 continue
             entry = {"row": row.name, "title": row.title, "unit": row.unit, "bound": row.bound, "proxies": {}}
-            entry["two_cpus"] = row.name in self.two_cpus
             for proxy in self.proxies:
                 if proxy not in of:
                     continue
                 entry["proxies"][proxy] = _summary(of[proxy])
-                if not row.absolute and "relay" in of:
+                if row.unit == "µs" and "relay" in of:
                     ratios = [mine / floor for mine, floor in zip(of[proxy], of["relay"])]
                     entry["proxies"][proxy]["ratio"] = _summary(ratios)
             yield row, entry
 
     def broken(self):
-        """Sentences about limpet's figures that are beyond their bounds, by the medians, where they are given."""
+        """Sentences about limpet's figures that are beyond their bounds, by the medians."""
         for row, entry in self.rows():
             limpet = entry["proxies"].get("limpet")
-            if limpet is None or not row.bound_holds_on(entry["two_cpus"]):
+            if row.bound is None or limpet is None:
                 continue
             figure = limpet if row.absolute else limpet.get("ratio")
             if figure is not None and figure["median"] > row.bound:
@@ -99,12 +95,10 @@ def _cell(row, entry, proxy):
 
 
 def table(figures):
-    """Where the relay has a figure: that, then ratios to it within a round: median (least–most)."""
+    """CPU rows: the relay's own figure, then ratios to it within a round: median (least–most)."""
     lines = [["", *figures.proxies, "bound"]]
     for row, entry in figures.rows():
         bound = "" if row.bound is None else f"≤ {row.bound:g}" + (f" {row.unit}" if row.absolute else "")
-        if bound and not row.bound_holds_on(entry["two_cpus"]):
-            bound += " on two CPUs" if row.two_cpus else " on one CPU"
         lines.append([row.title, *(_cell(row, entry, proxy) for proxy in figures.proxies), bound])
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

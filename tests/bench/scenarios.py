@@ -16,19 +16,14 @@ GIVE_BACK = 60.0  # likewise until what ended is given back: limpet remembers a 
 
 
 class Row:
-    """A line of the table. `bound`: of the ratio to the relay, or of the figure itself where `absolute`. `two_cpus`: the bound
-    is for a proxy that has a CPU to itself, or has not; None: for both."""
+    """A line of the table. `bound`: of the ratio to the relay, or of the figure itself where `absolute`."""
 
-    def __init__(self, name, title, unit="µs", bound=None, absolute=False, two_cpus=False):
+    def __init__(self, name, title, unit="µs", bound=None, absolute=False):
         self.name = name
         self.title = title
         self.unit = unit
         self.bound = bound
         self.absolute = absolute
-        self.two_cpus = two_cpus
-
-    def bound_holds_on(self, two_cpus):
-        return self.bound is not None and self.two_cpus in (None, two_cpus)
 
 
 ROWS = [
@@ -37,24 +32,23 @@ ROWS = [
     Row("echo-64-9000", "echo 64 B, 9,000 connections"),
     Row("echo-1k-100", "echo 1 KiB, 100 connections"),
     Row("echo-1k-1000", "echo 1 KiB, 1,000 connections"),
-    Row("echo-64k-100", "echo 64 KiB, 100 connections", bound=1.10, two_cpus=True),
+    Row("echo-64k-100", "echo 64 KiB, 100 connections", bound=1.10),
     Row("echo-64k-1000", "echo 64 KiB, 1,000 connections"),
-    Row("upgrade-close", "upgrade and close", bound=1.05, two_cpus=True),
+    Row("upgrade-close", "upgrade and close", bound=1.05),
     Row("sse-10hz", "SSE, 1,000 streams at 10 events/s", bound=1.10),
     Row("sse-1hz", "SSE, 1,000 streams at 1 event/s"),
     Row("get", "HTTP GET, keep-alive, 100 connections", bound=1.40),
-    Row("long-poll", "long poll of 100 ms, 500 connections", bound=1.40, two_cpus=True),
+    Row("long-poll", "long poll of 100 ms, 500 connections", bound=1.40),
     Row("storm-9000", "connect storm of 9,000, per connection"),
-    # To the relay's: what colder caches cost the kernel is the machine's, and the relay's figure tells it.
-    Row("growth-9000", "CPU per echo at 9,000 connections / at 1,000", unit="×", bound=1.15),
+    Row("growth-9000", "CPU per echo at 9,000 connections / at 1,000", unit="×", bound=1.15, absolute=True),
     Row("workers-cost", "CPU per echo of two workers / of one", unit="×", bound=1.15, absolute=True),
     Row("workers-spread", "two workers: the busier one's CPU / even share", unit="×", bound=1.15, absolute=True),
-    Row("memory-open", "RSS per pair, 9,000 open", unit="B", bound=1024, absolute=True, two_cpus=None),
-    Row("memory-used", "RSS per pair, after a 4 KiB echo on each", unit="B", bound=1024, absolute=True, two_cpus=None),
-    Row("memory-closed", "RSS after all have closed / before", unit="×", bound=1.10, absolute=True, two_cpus=None),
+    Row("memory-open", "RSS per pair, 9,000 open", unit="B", bound=1024, absolute=True),
+    Row("memory-used", "RSS per pair, after a 4 KiB echo on each", unit="B", bound=1024, absolute=True),
+    Row("memory-closed", "RSS after all have closed / before", unit="×", bound=1.10, absolute=True),
     Row("drain-9000", "drain of 9,000 over 10 s, per session"),
     Row("drain-spread", "drain: most ends in a second / even share", unit="×"),
-    Row("drain-turn", "drain, scrapes, lists: longest turn within", unit="ms", bound=10, absolute=True, two_cpus=True),
+    Row("drain-turn", "drain, scrapes, lists: longest turn within (two CPUs)", unit="ms", bound=10, absolute=True),
 ]
 
 
@@ -249,7 +243,4 @@ SCENARIOS = {
 }
 
 QUICK = ["echo-64-100", "echo-64-1000", "sse-10hz", "get", "upgrade-close", "memory"]
-GATE = {  # each where its bound is given: by whether the proxy has a CPU to itself
-    False: ["echo-64-100", "echo-64-1000", "sse-10hz", "get", "storm-9000", "workers", "memory"],
-    True: ["echo-64k-100", "upgrade-close", "long-poll", "drain-9000"],
-}
+GATE = [*QUICK, "echo-64k-100", "long-poll", "storm-9000", "workers"]
