@@ -35,6 +35,7 @@ void Poller::wait(int ms) {
 
 void Poller::dispatch() {
   const std::size_t due = std::min(again_.size(), batch_.size());
+  if (size_ + due > 1) outbox_.open();
   while (next_ < size_) {
     const epoll_event event = batch_[next_++];
     if (next_ + 1 < size_) __builtin_prefetch(batch_[next_ + 1].data.ptr);
@@ -43,11 +44,11 @@ void Poller::dispatch() {
     }
     if (event.data.ptr != nullptr) static_cast<Pollable*>(event.data.ptr)->on_poll(event.events);
   }
-  if (due == 0) return;
   for (std::size_t i = 0; i < due; ++i) {
     if (Pollable* const pollable = std::exchange(again_[i], nullptr)) pollable->on_poll(0);
   }
-  again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
+  if (due > 0) again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
+  outbox_.close();
 }
 
 Watch::~Watch() {

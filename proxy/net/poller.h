@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/base/fd.h"
+#include "proxy/net/outbox.h"
 
 namespace limpet::net {
 
@@ -53,8 +54,10 @@ class Poller {
   // takes.
   void wait(int ms);
 
-  // Calls on_poll() of what wait() has taken.
+  // Calls on_poll() of what wait() has taken. What is written meanwhile leaves at the end, where there is more than
+  // one.
   void dispatch();
+  Outbox& outbox() { return outbox_; }
 
  private:
   Fd set_;
@@ -62,6 +65,7 @@ class Poller {
   std::size_t next_ = 0;  // of the present batch
   std::size_t size_ = 0;
   std::vector<Pollable*> again_;
+  Outbox outbox_{*this};
 };
 
 // Calls `ready` whenever a descriptor, which its owner keeps open, is readable. For what is rare; off until start().

@@ -41,6 +41,7 @@ class Stream {
 
   // At most one system call each.
   virtual IoResult read(char* to, std::size_t size) = 0;
+  // What was taken may leave as late as the turn ends; that it could not is told by a later call.
   virtual IoResult write(const iovec* pieces, int count) = 0;
 
   // The end, by shut_write() or the stream's own, follows the next write in this turn: they may leave in one packet.

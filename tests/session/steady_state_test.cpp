@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdarg>
 #include <cstdlib>
+#include <initializer_list>
 #include <memory>
 #include <new>
 #include <string>
@@ -217,24 +218,19 @@ struct Rig {
     BOOST_TEST_REQUIRE(begun.starts_with("HTTP/1.1 200 "));
   }
 
-  // Sends `message` often, and counts what the worker's turns cost until the other side has it.
-  Costs relayed(const Fd& from, const Fd& to, const std::string& message) {
+  struct Passage {
+    const Fd& from;
+    const Fd& to;
+    std::string message;
+  };
+
+  // Sends the messages often, all at once, and counts what the worker's turns cost until the other sides have them.
+  Costs relayed(std::initializer_list<Passage> passages) {
     Costs sum;
     for (int i = -20; i < kMessages; ++i) {  // the first ones may make room
-      says(from, message);
-      std::string got;
-      got.reserve(message.size() * 2);
+      for (const Passage& passage : passages) says(passage.from, passage.message);
       costs = {};
-      while (got.size() < message.size()) {
-        counting = true;
-        turn();
-        counting = false;
-        char part[64 * 1024];
-        for (ssize_t n; (n = ::recv(to.value(), part, sizeof part, MSG_DONTWAIT)) > 0;) {
-          got.append(part, static_cast<std::size_t>(n));
-        }
-      }
-      BOOST_TEST_REQUIRE(got == message);
+      for (const Passage& passage : passages) BOOST_TEST_REQUIRE(counts_until_heard(passage) == passage.message);
       if (i < 0) continue;
       sum.allocations += costs.allocations;
       sum.reads += costs.reads;
@@ -243,6 +239,21 @@ struct Rig {
       sum.ring_calls += costs.ring_calls;
     }
     return sum;
+  }
+  Costs relayed(const Fd& from, const Fd& to, const std::string& message) { return relayed({{from, to, message}}); }
+  std::string counts_until_heard(const Passage& passage) {
+    std::string got;
+    got.reserve(passage.message.size() * 2);
+    for (;;) {
+      char part[64 * 1024];
+      for (ssize_t n; (n = ::recv(passage.to.value(), part, sizeof part, MSG_DONTWAIT)) > 0;) {
+        got.append(part, static_cast<std::size_t>(n));
+      }
+      if (got.size() >= passage.message.size()) return got;
+      counting = true;
+      turn();
+      counting = false;
+    }
   }
 
   metrics::Registry registry{1, "test"};
@@ -254,9 +265,9 @@ struct Rig {
   Fd backend;
 };
 
-void costs_one_read_and_one_write(const Costs& costs) {
-  BOOST_TEST(costs.reads == kMessages);
-  BOOST_TEST(costs.writes == kMessages);
+void costs_one_read_and_one_write(const Costs& costs, int messages = kMessages) {
+  BOOST_TEST(costs.reads == messages);
+  BOOST_TEST(costs.writes == messages);
   BOOST_TEST(costs.allocations == 0);
   BOOST_TEST(costs.interest_changes == 0);
 }
@@ -294,6 +305,14 @@ BOOST_AUTO_TEST_CASE(a_websocket_message_costs_one_read_and_one_write) {
   costs_one_read_and_one_write(relayed(client, backend, "\x82\xfe\x20\x00\1\2\3\4"s + std::string(8192, 'x')));
   costs_one_read_and_one_write(relayed(backend, client, "\x82\x7e\x20\x00"s + std::string(8192, 'x')));
   costs_one_read_and_one_write(relayed(backend, client, "\x01\x02he\x80\x03llo"s));  // in fragments
+}
+
+// So that they leave together.
+BOOST_AUTO_TEST_CASE(messages_that_come_together_cost_one_read_and_one_write_each) {
+  opens_websocket();
+  using namespace std::string_literals;
+  const Costs costs = relayed({{client, backend, "\x81\x85\1\2\3\4"s + "abcde"}, {backend, client, "\x81\x05hello"s}});
+  costs_one_read_and_one_write(costs, 2 * kMessages);
 }
 
 BOOST_AUTO_TEST_CASE(an_event_costs_one_read_and_one_write) {
