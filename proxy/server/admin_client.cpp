@@ -92,8 +92,7 @@ int receive_all(int fd, std::string& bytes, SteadyTime deadline) {
 std::string request_text(const AdminTarget& target, std::string_view method, const std::string& path,
                          const std::string& body) {
   std::string text;
-  wire::append_request_line(text, method, path);
-  wire::append_field(text, "Host", target.authority);
+  wire::append_request_start(text, method, path, target.authority);
   wire::append_field(text, "Connection", "close");
   if (!target.token.empty()) wire::append_field(text, "Authorization", "Bearer " + target.token);
   if (method == "POST") {

@@ -5,7 +5,9 @@
 #include "proxy/base/log.h"
 #include "proxy/net/tcp_stream.h"
 #include "proxy/session/exchange.h"
+#include "proxy/wire/append.h"
 #include "proxy/wire/forwarded.h"
+#include "proxy/wire/grammar.h"
 #include "proxy/wire/http1_writer.h"
 #include "proxy/wire/uri.h"
 #include "proxy/wire/websocket_handshake.h"
@@ -59,7 +61,7 @@ Exchange::~Exchange() {
 }
 
 void Exchange::start(std::size_t head_size) {
-  is_head_ = head_->method == "HEAD";
+  is_head_ = wire::is(head_->method, "HEAD");
   is_safe_ = head_->is_safe();
   has_body_ =
       head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
@@ -310,9 +312,9 @@ void Exchange::connect_failed(bool timed_out) {
 }
 
 void Exchange::append_request_head(std::string& out) {
-  wire::append_request_line(out, head_->method, head_->target);
   // HTTP/1.0 may come without a Host; what is sent is HTTP/1.1 and may not (RFC 9112 §3.2).
-  wire::append_field(out, "Host", head_->authority.empty() ? pool_->settings->name : head_->authority);
+  const auto& host = head_->authority.empty() ? pool_->settings->name : head_->authority;
+  wire::append_request_start(out, head_->method, head_->target, host);
   using wire::FieldName;
   wire::FieldNames without = {FieldName::Host,           FieldName::ContentLength,
                               FieldName::XForwardedFor,  FieldName::XForwardedProto,
@@ -341,17 +343,18 @@ void Exchange::append_forwarded(std::string& out) {
   const bool trusted = net::contains(trusted_proxies, peer_.ip());
   const std::string peer = peer_.is_unix() ? "" : peer_.ip().text();
   std::string hops;
-  if (trusted) {
+  if (trusted && !peer.empty()) {
     for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
   }
-  if (!peer.empty()) wire::append_field(out, "X-Forwarded-For", hops + peer);
-  const auto pass_or_set = [&](FieldName known, std::string_view name, std::string_view own) {
-    const auto given = trusted ? fields.find(known) : std::nullopt;
-    const auto value = given.value_or(own);
-    if (!value.empty()) wire::append_field(out, name, value);
+  const auto given_or = [&](FieldName name, std::string_view own) {
+    return trusted ? fields.find(name).value_or(own) : own;
   };
-  pass_or_set(FieldName::XForwardedProto, "X-Forwarded-Proto", "http");
-  pass_or_set(FieldName::XForwardedHost, "X-Forwarded-Host", head_->authority);
+  const auto proto = given_or(FieldName::XForwardedProto, "http");
+  const auto host = given_or(FieldName::XForwardedHost, head_->authority);
+  const auto if_any = [](std::string_view value, std::string_view text) { return value.empty() ? value : text; };
+  wire::append_all(out, if_any(peer, "X-Forwarded-For: "), hops, peer, if_any(peer, "\r\n"),  //
+                   if_any(proto, "X-Forwarded-Proto: "), proto, if_any(proto, "\r\n"),        //
+                   if_any(host, "X-Forwarded-Host: "), host, if_any(host, "\r\n"));
   if (!fields.has(FieldName::Forwarded)) return;
   std::string forwarded;
   for (std::size_t i = 0; trusted && i < fields.size(); ++i) {

@@ -127,7 +127,7 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   disarm();
   any_request_ = true;
   body_wanted_ = true;
-  request_ = {head->http11, head->keep_alive, head->method == "HEAD"};
+  request_ = {head->http11, head->keep_alive, wire::is(head->method, "HEAD")};
   body_ = wire::BodyDecoder(head->framing, head->length);
   const bool has_body =
       head->framing == wire::Framing::Chunked || (head->framing == wire::Framing::Length && head->length > 0);

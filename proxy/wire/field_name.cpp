@@ -92,8 +92,7 @@ FieldName field_name(std::string_view name) {
   const auto place = kTable.places[place_of(name, kTable.factor)];
   if (place == 0) return FieldName::Other;
   const Known& known = kKnown[place - 1];
-  const bool is_it = name == known.text || equals_ignoring_case(name, known.text);  // as a rule it is written that way
-  return is_it ? known.name : FieldName::Other;
+  return equals_ignoring_case(name, known.text) ? known.name : FieldName::Other;
 }
 
 }  // namespace limpet::wire

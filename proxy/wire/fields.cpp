@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "proxy/wire/append.h"
 #include "proxy/wire/grammar.h"
 
 namespace limpet::wire {
@@ -15,10 +16,7 @@ constexpr std::string_view kEnd = "\r\n";
 }  // namespace
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
-  const std::size_t before = out.size();
-  out.resize(before + name.size() + kColon.size() + value.size() + kEnd.size());
-  char* to = out.data() + before;
-  for (const std::string_view part : {name, kColon, value, kEnd}) to = std::copy(part.begin(), part.end(), to);
+  append_all(out, name, kColon, value, kEnd);
 }
 
 void Fields::copy_lines(std::string_view lines, std::size_t fields) {
@@ -27,25 +25,24 @@ void Fields::copy_lines(std::string_view lines, std::size_t fields) {
   slots_.reserve(fields);
 }
 
-void Fields::add_line(std::string_view lines, std::string_view name, std::string_view value) {
+void Fields::add_line(std::string_view lines, FieldName known, std::string_view name, std::string_view value) {
   const char* const colon = name.data() + name.size();
   const char* const end = value.data() + value.size();
   if (colon + kColon.size() == value.data() && end + kEnd.size() <= lines.data() + lines.size() && colon[0] == ':' &&
       colon[1] == ' ' && end[0] == '\r' && end[1] == '\n') {
-    return add_slot(static_cast<std::size_t>(name.data() - lines.data()), name, value);
+    return add_slot(static_cast<std::size_t>(name.data() - lines.data()), known, name.size(), value.size());
   }
   add(name, value);
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
-  add_slot(text_.size(), name, value);
+  add_slot(text_.size(), field_name(name), name.size(), value.size());
   append_field(text_, name, value);
 }
 
-void Fields::add_slot(std::size_t at, std::string_view name, std::string_view value) {
-  const FieldName known = field_name(name);
-  slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name.size()),
-                    static_cast<std::uint32_t>(value.size()), known});
+void Fields::add_slot(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size) {
+  slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name_size),
+                    static_cast<std::uint32_t>(value_size), known});
   present_.add(known);
 }
 

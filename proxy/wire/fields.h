@@ -28,8 +28,9 @@ class Fields {
   void clear();
   // Begins anew with a copy of `lines`, of which add_line() names the fields; so many are expected.
   void copy_lines(std::string_view lines, std::size_t fields);
-  // `name` and `value` lie in those lines, in their order. Costs no copy where the line is written as it is sent.
-  void add_line(std::string_view lines, std::string_view name, std::string_view value);
+  // `name` and `value` lie in those lines, in their order; `known` is field_name(name). Costs no copy where the line is
+  // written as it is sent.
+  void add_line(std::string_view lines, FieldName known, std::string_view name, std::string_view value);
   std::size_t capacity() const { return text_.capacity() + slots_.capacity() * sizeof(Slot); }  // bytes held
   std::size_t size() const { return slots_.size(); }
   bool empty() const { return slots_.empty(); }
@@ -52,7 +53,7 @@ class Fields {
     std::uint32_t at, name_size, value_size;
     FieldName known;
   };
-  void add_slot(std::size_t at, std::string_view name, std::string_view value);
+  void add_slot(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size);
 
   std::string text_;  // the lines; a copied one that was written anew is still there, unused
   std::vector<Slot> slots_;

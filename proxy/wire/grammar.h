@@ -2,6 +2,8 @@
 // The characters of HTTP's grammar (RFC 9110 §5.6). ASCII only: no locale is asked.
 #pragma once
 
+#include <cstddef>
+#include <cstring>
 #include <string_view>
 
 namespace limpet::wire {
@@ -24,9 +26,16 @@ constexpr std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// text == word, in a few instructions.
+template <std::size_t N>
+bool is(std::string_view text, const char (&word)[N]) {
+  return text.size() == N - 1 && std::memcmp(text.data(), word, N - 1) == 0;
+}
+
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
   if (a.size() != b.size()) return false;
+  if (a == b) return true;  // as a rule
   for (std::size_t i = 0; i < a.size(); ++i) {
     if (lower(a[i]) != lower(b[i])) return false;
   }

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// See head_guards.h. The scan runs again over a beginning each time more of it arrives, so it goes at the speed of
-// memory, sixteen or eight bytes at a time; a line end is the only control byte that is allowed.
+// See head_guards.h. A line end is the only control byte that is allowed.
 #include "proxy/wire/head_guards.h"
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include <algorithm>
-#include <bit>
-#include <cstring>
 #include <limits>
 
+#include "proxy/wire/control_finder.h"
 #include "proxy/wire/grammar.h"
 #include "proxy/wire/uri.h"
 
@@ -35,6 +29,7 @@ const char* fault_in_request_line(std::string_view line, bool is_whole) {
 // `line` is a beginning of a status line. One that ends after the status, without a space, is common and accepted.
 const char* fault_in_status_line(std::string_view line, bool is_whole) {
   constexpr std::string_view kShape = "HTTP/1.x ddd ";
+  if (line.starts_with("HTTP/1.1 200 ")) return nullptr;  // as a rule
   for (std::size_t i = 0; i < std::min(line.size(), kShape.size()); ++i) {
     const bool fits = kShape[i] == 'x'   ? line[i] == '0' || line[i] == '1'
                       : kShape[i] == 'd' ? is_digit(line[i])
@@ -79,46 +74,13 @@ bool read_length(std::string_view text, std::uint64_t& length) {
 
 }  // namespace
 
-std::size_t find_control(std::string_view text, std::size_t from) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101;
-  constexpr std::uint64_t kHigh = kOnes << 7;
-#ifdef __SSE2__
-  const __m128i space = _mm_set1_epi8(0x20);
-  for (; from + sizeof space <= text.size(); from += sizeof space) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + from));
-    const __m128i printable =
-        _mm_or_si128(_mm_cmpeq_epi8(_mm_max_epu8(bytes, space), bytes), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\t')));
-    const __m128i del = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-    const auto found = static_cast<unsigned>(_mm_movemask_epi8(_mm_andnot_si128(del, printable))) ^ 0xffffU;
-    if (found != 0) return from + static_cast<std::size_t>(std::countr_zero(found));
-  }
-#endif
-  for (; from + sizeof kOnes <= text.size(); from += sizeof kOnes) {
-    std::uint64_t bytes;
-    std::memcpy(&bytes, text.data() + from, sizeof bytes);
-    if constexpr (std::endian::native == std::endian::big) bytes = __builtin_bswap64(bytes);
-    // Sums of seven bits each, so that none carries into its neighbour. The high bit is set of each byte ...
-    const std::uint64_t printable = (bytes & ~kHigh) + kOnes * 0x60;             // ... from 0x20 on
-    const std::uint64_t not_del = ((bytes & ~kHigh) ^ (kOnes * 0x7f)) + ~kHigh;  // ... but 0x7f
-    std::uint64_t found = ~((printable & not_del) | bytes) & kHigh;
-    for (; found != 0; found &= found - 1) {
-      const std::size_t i = from + static_cast<std::size_t>(std::countr_zero(found)) / 8;
-      if (text[i] != '\t') return i;
-    }
-  }
-  for (; from < text.size(); ++from) {
-    const auto c = static_cast<unsigned char>(text[from]);
-    if ((c < 0x20 && c != '\t') || c == 0x7f) return from;
-  }
-  return std::string_view::npos;
-}
-
 HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind kind) {
   const auto fault_in_start = kind == HeadKind::Request ? fault_in_request_line : fault_in_status_line;
   const auto window = input.substr(0, limits.max_head);
   HeadScan scan;
+  ControlFinder controls(window);
   for (std::size_t at = 0;;) {
-    const auto end = std::min(find_control(window, at), window.size());  // of the line, or it can be nothing else
+    const auto end = std::min(controls.next(), window.size());  // of the line, or it can be nothing else
     const auto line = window.substr(at, end - at);
     const bool has_cr = end < window.size() && window[end] == '\r';
     const auto lf_at = end + (has_cr ? 1 : 0);
@@ -134,6 +96,7 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
       return scan;
     }
     if (!has_cr) return refused(400, "bare LF in the head");
+    controls.next();  // the LF
     if (at == 0)
       scan.start_line = line;
     else if (!line.empty() && ++scan.fields > limits.max_fields)
@@ -178,14 +141,14 @@ Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither
 }
 
 Refusal read_target(const FieldSummary& fields, RequestHead& head) {
-  if (head.method == "CONNECT") return {501, "CONNECT"};
+  if (is(head.method, "CONNECT")) return {501, "CONNECT"};
   if (!is_target(head.target)) return {400, "byte that a target may not have"};
   if (fields.hosts > 1) return {400, "Host twice"};
   if (fields.hosts == 0 && head.http11) return {400, "no Host"};
   if (fields.hosts == 1 && !is_valid_authority(fields.host)) return {400, "Host is not an authority"};
   head.authority = fields.host;
   if (head.target.starts_with('/')) return {};
-  if (head.target == "*") return head.method == "OPTIONS" ? Refusal{} : Refusal{400, "* is for OPTIONS only"};
+  if (is(head.target, "*")) return is(head.method, "OPTIONS") ? Refusal{} : Refusal{400, "* is for OPTIONS only"};
 
   // Absolute-form (RFC 9112 §3.2.2); an empty path of OPTIONS asks about the server as a whole (§3.2.4).
   const auto begin = scheme_size(head.target);

@@ -23,9 +23,6 @@ struct Refusal {
   explicit operator bool() const { return http_status != 0; }
 };
 
-// The first byte at or after `from` that no line of a head may have: NUL, controls other than HTAB, DEL. npos: none.
-std::size_t find_control(std::string_view text, std::size_t from);
-
 // Finds the end of a head in one pass over its lines, refusing what can be seen without understanding fields: bare LF
 // and CR, controls, obs-fold, a start line that cannot become one, sizes over the limits. What is refused is refused at
 // the first bytes that show it, and the verdict on a beginning never differs from the one on the whole.

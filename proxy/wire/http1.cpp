@@ -6,10 +6,13 @@
 #include "proxy/wire/http1.h"
 
 #include <algorithm>
+#include <array>
 #include <boost/beast/http/basic_parser.hpp>
 #include <charconv>
 #include <limits>
 
+#include "proxy/wire/control_finder.h"
+#include "proxy/wire/grammar.h"
 #include "proxy/wire/head_guards.h"
 
 namespace limpet::wire {
@@ -44,6 +47,19 @@ class QuietParser : public http::basic_parser<kIsRequest> {
   void on_finish_impl(ErrorCode&) override {}
 };
 
+// field_name(name), by what Beast has found out about it.
+FieldName known_name(http::field field, std::string_view name) {
+  static const auto kNames = [] {
+    std::array<FieldName, static_cast<std::size_t>(http::field::xref) + 1> names{};
+    for (std::size_t i = 1; i < names.size(); ++i) {
+      names[i] = field_name(view(http::to_string(static_cast<http::field>(i))));
+    }
+    return names;
+  }();
+  const auto i = static_cast<std::size_t>(field);
+  return field == http::field::unknown || i >= kNames.size() ? field_name(name) : kNames[i];
+}
+
 // Fills a RequestHead or a ResponseHead with what is on the lines, and sums the fields up.
 template <bool kIsRequest, typename Head>
 class HeadParser final : public QuietParser<kIsRequest> {
@@ -71,7 +87,7 @@ class HeadParser final : public QuietParser<kIsRequest> {
   }
 
   void on_field_impl(http::field field, BeastView name, BeastView value, ErrorCode&) override {
-    head_.fields.add_line(lines_, view(name), view(value));
+    head_.fields.add_line(lines_, known_name(field, view(name)), view(name), view(value));
     if (field == http::field::host) {
       ++summary_.hosts;
       summary_.host = view(value);
@@ -168,7 +184,7 @@ HeadResult parse_response_head(std::string_view input, const HeadLimits& limits,
   const auto& fields = parser.summary();
   const auto refusal = read_framing(fields, out.http11, Framing::UntilClose, out.framing, out.length);
   if (refusal) return bad_response(refusal.why);
-  const bool has_no_body = request_method == "HEAD" || out.status < 200 || out.status == 204 || out.status == 304;
+  const bool has_no_body = is(request_method, "HEAD") || out.status < 200 || out.status == 204 || out.status == 304;
   if (has_no_body) out.framing = Framing::None;
   if (out.framing != Framing::Length) out.length = 0;
   out.keep_alive = keeps_alive(fields, out.http11) && out.framing != Framing::UntilClose;
@@ -295,7 +311,7 @@ Status BodyDecoder::Chunked::take_line(std::string_view& input, std::size_t max_
   if (is_whole) line.remove_suffix(1);
   const bool has_cr = line.ends_with('\r');
   if (has_cr) line.remove_suffix(1);
-  if (find_control(line, 0) != std::string_view::npos || (is_whole && !has_cr)) return Status::Bad;
+  if (ControlFinder(line).next() != std::string_view::npos || (is_whole && !has_cr)) return Status::Bad;
   return is_whole ? line_taken() : Status::NeedMore;
 }
 

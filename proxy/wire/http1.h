@@ -39,7 +39,9 @@ struct RequestHead {
   std::size_t capacity() const {  // bytes held
     return fields.capacity() + method.capacity() + target.capacity() + authority.capacity();
   }
-  bool is_safe() const { return method == "GET" || method == "HEAD" || method == "OPTIONS" || method == "TRACE"; }
+  bool is_safe() const {
+    return is(method, "GET") || is(method, "HEAD") || is(method, "OPTIONS") || is(method, "TRACE");
+  }
   // Without the query, as sent.
   std::string_view path() const { return std::string_view(target).substr(0, target.find('?')); }
   // What follows the first '?'; empty without one.

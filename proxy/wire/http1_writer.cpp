@@ -5,6 +5,8 @@
 
 #include <charconv>
 
+#include "proxy/wire/append.h"
+
 namespace limpet::wire {
 
 namespace {
@@ -67,14 +69,14 @@ void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames 
   out.append(run);
 }
 
-void append_request_line(std::string& out, std::string_view method, std::string_view target) {
-  (out.append(method) += ' ').append(target).append(" HTTP/1.1\r\n");
+void append_request_start(std::string& out, std::string_view method, std::string_view target, std::string_view host) {
+  append_all(out, method, " ", target, " HTTP/1.1\r\nHost: ", host, "\r\n");
 }
 
 void append_status_line(std::string& out, unsigned status, std::string_view reason) {
   char digits[10];
   const auto end = std::to_chars(digits, digits + sizeof digits, status).ptr;
-  (out.append("HTTP/1.1 ").append(digits, end) += ' ').append(reason).append("\r\n");
+  append_all(out, "HTTP/1.1 ", std::string_view(digits, end), " ", reason, "\r\n");
 }
 
 std::string_view reason_phrase(unsigned status) {

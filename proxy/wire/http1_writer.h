@@ -17,8 +17,9 @@ namespace limpet::wire {
 // Authorization, Cookie, Set-Cookie, X-Forwarded-For, X-Forwarded-Proto, X-Forwarded-Host, Forwarded, Sec-WebSocket-*.
 void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without);
 
-void append_request_line(std::string& out, std::string_view method, std::string_view target);  // always HTTP/1.1
-void append_status_line(std::string& out, unsigned status, std::string_view reason);           // always HTTP/1.1
+// The request line, always HTTP/1.1, and Host.
+void append_request_start(std::string& out, std::string_view method, std::string_view target, std::string_view host);
+void append_status_line(std::string& out, unsigned status, std::string_view reason);  // always HTTP/1.1
 inline void append_end(std::string& out) {
   out += "\r\n";
 }

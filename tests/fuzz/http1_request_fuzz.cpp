@@ -40,10 +40,11 @@ void check_promises(const RequestHead& head, const HeadResult& result, std::stri
 
 void check_rewritten(const RequestHead& head) {
   std::string text;
-  append_request_line(text, head.method, head.target);
-  if (head.fields.count(limpet::wire::FieldName::Host) == 0)
-    append_field(text, "Host", head.authority.empty() ? "a" : head.authority);
-  for (std::size_t i = 0; i < head.fields.size(); ++i) append_field(text, head.fields[i].name, head.fields[i].value);
+  append_request_start(text, head.method, head.target, head.authority.empty() ? "a" : head.authority);
+  for (std::size_t i = 0; i < head.fields.size(); ++i) {
+    if (head.fields.known(i) == limpet::wire::FieldName::Host) continue;
+    append_field(text, head.fields[i].name, head.fields[i].value);
+  }
   append_end(text);
   RequestHead again;
   const auto result = parse_request_head(text, {1 << 20, 1000}, again);

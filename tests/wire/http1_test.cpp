@@ -66,6 +66,51 @@ BOOST_AUTO_TEST_CASE(a_request_head_is_taken_apart) {
   BOOST_TEST(found == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(names_are_known_in_a_head_as_they_are_elsewhere) {
+  ResponseHead head;
+  for (const std::string name : {"Accept",
+                                 "Accept-Encoding",
+                                 "Authorization",
+                                 "Connection",
+                                 "Content-Encoding",
+                                 "Content-Range",
+                                 "Content-Type",
+                                 "Cookie",
+                                 "Expect",
+                                 "Forwarded",
+                                 "Host",
+                                 "HTTP2-Settings",
+                                 "Keep-Alive",
+                                 "Origin",
+                                 "Prefer",
+                                 "Proxy-Authorization",
+                                 "Proxy-Connection",
+                                 "Sec-WebSocket-Accept",
+                                 "Sec-WebSocket-Extensions",
+                                 "Sec-WebSocket-Key",
+                                 "Sec-WebSocket-Protocol",
+                                 "Sec-WebSocket-Version",
+                                 "Set-Cookie",
+                                 "TE",
+                                 "Trailer",
+                                 "Upgrade",
+                                 "X-Forwarded-For",
+                                 "X-Forwarded-Host",
+                                 "X-Forwarded-Proto",
+                                 "X-Request-Id"}) {
+    BOOST_TEST_REQUIRE((field_name(name) != FieldName::Other), name);
+    for (const bool lower : {false, true}) {
+      std::string sent = name;
+      for (char& c : sent) c = lower && c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+      const auto text = "HTTP/1.1 200 OK\r\nServer: x\r\n" + sent + ": y\r\n" + sent + "s: y\r\n\r\n";
+      BOOST_TEST_REQUIRE((parse_response_head(text, {}, "HEAD", head).status == Status::Done), text);
+      BOOST_TEST((head.fields.known(0) == FieldName::Other));
+      BOOST_TEST((head.fields.known(1) == field_name(name)), sent);
+      BOOST_TEST((head.fields.known(2) == FieldName::Other), sent);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_head_object_can_be_used_again) {
   RequestHead head;
   BOOST_TEST((parse_request("PUT http://a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 7\r\n"

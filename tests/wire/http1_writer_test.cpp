@@ -24,8 +24,7 @@ BOOST_AUTO_TEST_SUITE(http1_writer)
 
 BOOST_AUTO_TEST_CASE(a_message_is_laid_out_line_by_line) {
   std::string out = "x";
-  append_request_line(out, "GET", "/a?b");
-  append_field(out, "Host", "a");
+  append_request_start(out, "GET", "/a?b", "a");
   append_field(out, "Empty", "");
   append_end(out);
   BOOST_TEST(out == "xGET /a?b HTTP/1.1\r\nHost: a\r\nEmpty: \r\n\r\n");
