@@ -35,7 +35,7 @@ void Poller::wait(int ms) {
 
 void Poller::dispatch() {
   const std::size_t due = std::min(again_.size(), batch_.size());
-  if (size_ + due > 1) outbox_.open();
+  serves_many_ = size_ + due > 1;
   while (next_ < size_) {
     const epoll_event event = batch_[next_++];
     if (next_ + 1 < size_) __builtin_prefetch(batch_[next_ + 1].data.ptr);
@@ -48,7 +48,7 @@ void Poller::dispatch() {
     if (Pollable* const pollable = std::exchange(again_[i], nullptr)) pollable->on_poll(0);
   }
   if (due > 0) again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
-  outbox_.close();
+  if (std::exchange(serves_many_, false)) after_many_();
 }
 
 Watch::~Watch() {

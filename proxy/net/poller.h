@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "proxy/base/fd.h"
-#include "proxy/net/outbox.h"
 
 namespace limpet::net {
 
@@ -54,10 +53,12 @@ class Poller {
   // takes.
   void wait(int ms);
 
-  // Calls on_poll() of what wait() has taken. What is written meanwhile leaves at the end, where there is more than
-  // one.
+  // Calls on_poll() of what wait() has taken.
   void dispatch();
-  Outbox& outbox() { return outbox_; }
+  // A dispatch() is going on that calls more than one.
+  bool serves_many() const { return serves_many_; }
+  // Called at the end of each such dispatch(). One for the set.
+  void set_after_many(std::function<void()> work) { after_many_ = std::move(work); }
 
  private:
   Fd set_;
@@ -65,7 +66,8 @@ class Poller {
   std::size_t next_ = 0;  // of the present batch
   std::size_t size_ = 0;
   std::vector<Pollable*> again_;
-  Outbox outbox_{*this};
+  std::function<void()> after_many_ = [] {};
+  bool serves_many_ = false;
 };
 
 // Calls `ready` whenever a descriptor, which its owner keeps open, is readable. For what is rare; off until start().

@@ -49,8 +49,11 @@ IoResult RingStream::read(char* to, std::size_t size) {
     return {end_, 0};
   }
   if (receive_ != Ring::kNobody) return {IoStatus::WouldBlock, 0};
-  const IoResult result = TcpStream::read(to, size);
+  IoResult result = TcpStream::read(to, size);
   if (result.status == IoStatus::Ok) note_direct_read(result.n);
+  if ((broken_ && result.status == IoStatus::WouldBlock) || (reset_ && result.status == IoStatus::Eof)) {
+    result.status = IoStatus::Reset;
+  }
   if (result.status == IoStatus::Eof || result.status == IoStatus::Reset) {
     end_ = result.status;
     end_told_ = true;
@@ -94,12 +97,17 @@ IoResult RingStream::write(const iovec* pieces, int count) {
     send_ = ring_.send(*this, descriptor(), pieces, count, size);
     if (send_ != Ring::kNobody) return {IoStatus::Ok, size};
   }
-  return write_now(pieces, count);
+  return TcpStream::write(pieces, count);
 }
 
 void RingStream::shut_write() {
   if (send_ == Ring::kNobody) return TcpStream::shut_write();
   shut_due_ = true;
+}
+
+void RingStream::close_with_reset() {
+  cut_ = true;
+  TcpStream::close_with_reset();
 }
 
 void RingStream::watch(bool readable, bool writable) {
@@ -183,7 +191,7 @@ void RingStream::sent(int error) {
     reset_ = error == -ECONNRESET;
     update_requests();
   }
-  if (shut_due_) TcpStream::shut_write();
+  if (std::exchange(shut_due_, false)) TcpStream::shut_write();
   may_write_ = true;
   if (wants_write_ || (wants_read_ && has_input())) queue();
 }
@@ -194,7 +202,7 @@ void RingStream::deliver() {
   const bool readable = wants_read_ && has_input();
   const bool writable = wants_write_ && std::exchange(may_write_, false);
   if (readable || writable) call(readable, writable);
-  if (!has_handler()) return;
+  if (handler() == nullptr) return;
   if (wants_read_ && has_input()) queue();
   update_requests();
 }

@@ -26,6 +26,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   IoResult write(const iovec* pieces, int count) override;
   void end_follows() override {}  // what the ring sends is on its way before the end can be
   void shut_write() override;
+  void close_with_reset() override;
   void watch(bool readable, bool writable) override;
   bool silent() const override;
   std::uint32_t unacknowledged() const override;
@@ -64,6 +65,10 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   bool wants_write_ = false;
   bool may_write_ = false;  // a send has ended since the last call
   bool queued_ = false;
+  bool shut_due_ = false;  // FIN, behind the send
+  bool cut_ = false;       // RST, whatever is being sent
+  bool broken_ = false;    // a send has failed: what was received before is read to its end all the same
+  bool reset_ = false;     // by a reset, which the receive will not hear of any more
 };
 
 }  // namespace limpet::net

@@ -28,6 +28,9 @@ class Stream;
 class StreamHandler {
  public:
   virtual void on_ready(Stream& stream, bool readable, bool writable) = 0;
+  // The owner of the bytes had put off writing them, and now the stream did not take them all: the rest waits
+  // (WouldBlock), or the connection is gone (Reset).
+  virtual void on_refused(Stream&, IoStatus) {}
   // on_ready() will be called soon. Must not look into the memory that it asks for.
   virtual void expect_ready() const {}
 
@@ -41,7 +44,6 @@ class Stream {
 
   // At most one system call each.
   virtual IoResult read(char* to, std::size_t size) = 0;
-  // What was taken may leave as late as the turn ends; that it could not is told by a later call.
   virtual IoResult write(const iovec* pieces, int count) = 0;
 
   // The end, by shut_write() or the stream's own, follows the next write in this turn: they may leave in one packet.
@@ -59,6 +61,7 @@ class Stream {
   // end, too), and perhaps once more, to find nothing. Costs nothing where it changes nothing.
   virtual void watch(bool readable, bool writable) = 0;
   virtual void set_handler(StreamHandler* handler) = 0;
+  virtual StreamHandler* handler() const = 0;
 
   // Of a connect that was under way when the stream became writable: 0, or the errno that it failed with.
   virtual int connect_error() = 0;

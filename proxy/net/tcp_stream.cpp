@@ -14,7 +14,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
 
 #include "proxy/base/log.h"
 #include "proxy/net/ring_stream.h"
@@ -44,8 +43,6 @@ std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& pee
 }
 
 TcpStream::~TcpStream() {
-  if (posted_) poller_.outbox().send(*this);
-  if (unsent_ != nullptr && !cut_) poller_.outbox().finish(std::move(fd_), std::move(*unsent_));
   poller_.forget(*this);  // though it be watched no more: the present batch may have it from before
 }
 
@@ -77,7 +74,7 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
 IoResult TcpStream::read(char* to, std::size_t size) {
   if (at_fin_) {
     ready_ &= ~EPOLLIN;
-    return {reset_ ? IoStatus::Reset : IoStatus::Eof, 0};
+    return {IoStatus::Eof, 0};
   }
   const long n = ::syscall(SYS_recvfrom, fd_.value(), to, size, 0, nullptr, nullptr);
   if (n > 0) {
@@ -93,26 +90,12 @@ IoResult TcpStream::read(char* to, std::size_t size) {
     return {IoStatus::Ok, static_cast<std::size_t>(n)};
   }
   if (n == 0 || errno == EAGAIN) ready_ &= ~EPOLLIN;
-  if (n == 0) return {reset_ ? IoStatus::Reset : IoStatus::Eof, 0};
-  if (errno == EINTR || (errno == EAGAIN && !broken_)) return {IoStatus::WouldBlock, 0};
+  if (n == 0) return {IoStatus::Eof, 0};
+  if (errno == EAGAIN || errno == EINTR) return {IoStatus::WouldBlock, 0};
   return {IoStatus::Reset, 0};
 }
 
 IoResult TcpStream::write(const iovec* pieces, int count) {
-  std::size_t size = 0;
-  for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
-  Outbox& outbox = poller_.outbox();
-  const bool later = outbox.takes(*this, size);
-  if (!later && posted_) outbox.send(*this);
-  if (broken_) return {IoStatus::Reset, 0};
-  if (unsent_ != nullptr) return {IoStatus::WouldBlock, 0};
-  if (!later) return write_now(pieces, count);
-  outbox.post(*this, pieces, count);
-  posted_ = true;
-  return {IoStatus::Ok, size};
-}
-
-IoResult TcpStream::write_now(const iovec* pieces, int count) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(pieces);
   message.msg_iovlen = static_cast<std::size_t>(count);
@@ -131,39 +114,6 @@ IoResult TcpStream::write_now(const iovec* pieces, int count) {
   return {IoStatus::Reset, 0};
 }
 
-void TcpStream::send_posted(std::string_view bytes) {
-  posted_ = false;
-  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  const IoResult result = write_now(&piece, 1);
-  if (result.status == IoStatus::Reset) return break_off(errno);
-  if (result.n == bytes.size()) return;
-  const std::uint8_t before = registered();
-  unsent_ = std::make_unique<std::string>(bytes.substr(result.n));
-  register_interest(before);
-}
-
-void TcpStream::send_rest() {
-  const iovec piece{unsent_->data(), unsent_->size()};
-  const IoResult result = write_now(&piece, 1);
-  if (result.status == IoStatus::Reset) return break_off(errno);
-  unsent_->erase(0, result.n);
-  if (!unsent_->empty()) return;
-  const std::uint8_t before = registered();
-  unsent_.reset();
-  register_interest(before);
-  if (shut_due_) shut_write();
-}
-
-// The handler learns it by what it does next.
-void TcpStream::break_off(int error) {
-  const std::uint8_t before = registered();
-  unsent_.reset();
-  broken_ = true;
-  reset_ = error == ECONNRESET;
-  register_interest(before);
-  stay_ready(EPOLLIN | EPOLLOUT);
-}
-
 void TcpStream::stay_ready(std::uint8_t events) {
   ready_ |= events;
   if ((ready_ & watched_) == 0 || again_) return;
@@ -172,17 +122,10 @@ void TcpStream::stay_ready(std::uint8_t events) {
 }
 
 void TcpStream::shut_write() {
-  if (posted_) poller_.outbox().send(*this);
-  if (unsent_ != nullptr) {
-    shut_due_ = true;
-  } else {
-    shut_due_ = false;
-    ::shutdown(fd_.value(), SHUT_WR);
-  }
+  ::shutdown(fd_.value(), SHUT_WR);
 }
 
 void TcpStream::close_with_reset() {
-  cut_ = true;
   const linger now{1, 0};
   ::setsockopt(fd_.value(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
@@ -201,23 +144,11 @@ void TcpStream::probe_when_idle() {
 void TcpStream::watch(bool readable, bool writable) {
   const auto wanted = static_cast<std::uint8_t>((readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U));
   if (wanted == watched_) return;
-  const std::uint8_t before = registered();
-  watched_ = wanted;
-  register_interest(before);
-}
-
-std::uint8_t TcpStream::registered() const {
-  return static_cast<std::uint8_t>(watched_ | (unsent_ != nullptr ? EPOLLOUT : 0U));
-}
-
-// What is ready is told anew.
-void TcpStream::register_interest(std::uint8_t from) {
-  const std::uint8_t to = registered();
-  ready_ = 0;
-  if (from == 0 && to == 0) return;
-  if (!poller_.change(fd_.value(), *this, from, to == 0 ? 0 : to | kEdges)) {
+  if (!poller_.change(fd_.value(), *this, watched_, wanted == 0 ? 0 : wanted | kEdges)) {
     log::error("cannot watch a connection", {{"descriptor", fd_.value()}, {"error", std::strerror(errno)}});
   }
+  watched_ = wanted;
+  ready_ = 0;  // the kernel tells anew
 }
 
 int TcpStream::connect_error() {
@@ -235,8 +166,7 @@ bool TcpStream::silent() const {
 
 std::uint32_t TcpStream::unacknowledged() const {
   int bytes = 0;
-  const auto ours = static_cast<std::uint32_t>(unsent_ != nullptr ? unsent_->size() : 0);
-  return ::ioctl(fd_.value(), SIOCOUTQ, &bytes) == 0 ? ours + static_cast<std::uint32_t>(bytes) : ours;
+  return ::ioctl(fd_.value(), SIOCOUTQ, &bytes) == 0 ? static_cast<std::uint32_t>(bytes) : 0;
 }
 
 void TcpStream::on_poll(std::uint32_t events) {
@@ -247,10 +177,6 @@ void TcpStream::on_poll(std::uint32_t events) {
   }
   if ((events & EPOLLPRI) != 0 || failed_) reads_end_early_ = true;
   if ((events & EPOLLRDHUP) != 0) fin_told_ = true;
-  if ((events & EPOLLOUT) != 0 && unsent_ != nullptr) {
-    send_rest();
-    if (unsent_ != nullptr) events &= ~EPOLLOUT;
-  }
   // An earlier one of the batch may have changed what is watched.
   ready_ = static_cast<std::uint8_t>((ready_ | events) & watched_);
   if (ready_ == 0) return;

@@ -2,13 +2,10 @@
 // TcpStream: a Stream over a TCP or unix socket. What is watched is changed only when it differs, so a message in
 // steady state costs no epoll_ctl. The socket is watched edge-triggered, so that the kernel does not look a second time
 // at what was read to its end; a read that fills its buffer, or may have ended early, is followed by another one. A FIN
-// that was told before the last bytes were read is known without one. A small write goes through the loop's outbox
-// while there is a batch; what the kernel then does not take is the stream's own to send, before anything else.
+// that was told before the last bytes were read is known without one.
 #pragma once
 
 #include <memory>
-#include <string>
-#include <string_view>
 
 #include "proxy/base/fd.h"
 #include "proxy/base/recycled.h"
@@ -43,23 +40,17 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   void probe_when_idle() override;
   void watch(bool readable, bool writable) override;
   void set_handler(StreamHandler* handler) override { handler_ = handler; }
+  StreamHandler* handler() const override { return handler_; }
   int connect_error() override;
   bool silent() const override;
   int descriptor() const { return fd_.value(); }
   std::uint32_t unacknowledged() const override;
 
-  // --- the outbox's calls ---
-  bool has_posted() const { return posted_; }
-  void send_posted(std::string_view bytes);
-
  protected:
-  // At once, whatever batch there is.
-  IoResult write_now(const iovec* pieces, int count);
   // Calls the handler.
   void call(bool readable, bool writable) {
     if (handler_ != nullptr) handler_->on_ready(*this, readable, writable);
   }
-  bool has_handler() const { return handler_ != nullptr; }
   Fd take_descriptor() { return std::move(fd_); }
   void expect_poll() const override {
     if (handler_ != nullptr) handler_->expect_ready();
@@ -77,21 +68,10 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   bool at_fin_ : 1 = false;           // all that came before it has been read
   bool end_follows_ : 1 = false;      // the next write
   bool connecting_ : 1 = false;
-  bool failed_ : 1 = false;    // the kernel has told of an error
-  bool posted_ : 1 = false;    // something of this stream's is in the outbox
-  bool broken_ : 1 = false;    // a send has failed: what was received before is read to its end all the same
-  bool reset_ : 1 = false;     // by a reset, which a read will not hear of any more
-  bool cut_ : 1 = false;       // closing sends RST, whatever has not been sent
-  bool shut_due_ : 1 = false;  // FIN, behind what is being sent
-  std::unique_ptr<std::string>
-      unsent_;  // taken, but the kernel would not; the socket is watched for EPOLLOUT meanwhile
+  bool failed_ : 1 = false;  // the kernel has told of an error
 
  private:
   void on_poll(std::uint32_t events) override;
-  std::uint8_t registered() const;
-  void register_interest(std::uint8_t from);
-  void send_rest();
-  void break_off(int error);
   // More of it is there than was taken, as far as is known: the kernel will not tell again.
   void stay_ready(std::uint8_t events);
 };

@@ -53,6 +53,13 @@ void Exchange::on_ready(net::Stream&, bool readable, bool writable) {
   if (readable) read_backend();
 }
 
+void Exchange::on_refused(net::Stream&, net::IoStatus status) {
+  if (state_ == State::Over || backend_ == nullptr) return;
+  if (status == net::IoStatus::Reset) to_backend_.drop(worker_);  // what it has answered is read first
+  if (to_backend_.pending() > high_water()) client_.want_body(false);
+  watch_backend();
+}
+
 void Exchange::watch_backend() {
   if (backend_ != nullptr) backend_->watch(!paused_backend_, !to_backend_.empty());
 }

@@ -46,9 +46,10 @@ class Exchange final : public Owned,
   // Pieces of the request's content, valid during the call. Called once with `last`, also where there is no body.
   void request_body(const std::vector<std::string_view>& pieces, bool last, const wire::Fields* trailers);
   void request_broken();
-  void client_eof();      // no more requests; this one is complete
-  void client_reset();    // the client is gone; ends the exchange without calling back
-  void client_drained();  // some of what was pending has been taken
+  void client_eof();       // no more requests; this one is complete
+  void client_reset();     // the client is gone; ends the exchange without calling back
+  void client_drained();   // some of what was pending has been taken
+  void client_backs_up();  // something is pending since the batch is over
 
   // --- Session ---
   void farewell(CloseReason reason) override;
@@ -77,6 +78,7 @@ class Exchange final : public Owned,
 
   // --- exchange.cpp: from a backend to the client ---
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
+  void on_refused(net::Stream& stream, net::IoStatus status) override;
   void expect_ready() const override { prefetch(*this); }
   void read_backend();
   void take_response(std::string_view bytes);

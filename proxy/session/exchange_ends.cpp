@@ -74,7 +74,9 @@ void Exchange::end_stream() {
   drain_then_finish(end_reason_);
 }
 
+// An ordinary answer's last bytes are the connection's to send, should the client not take them with the batch.
 void Exchange::drain_then_finish(CloseReason reason) {
+  if (leaving_ || events_ || worker_.shared().draining.load(std::memory_order_relaxed)) client_.settle();
   if (client_.pending() > 0) {
     state_ = State::Draining;
     end_reason_ = reason;
@@ -101,6 +103,7 @@ void Exchange::drop_backend() {
 }
 
 void Exchange::give_back_backend() {
+  to_backend_.settle(worker_);
   if (keeps_backend_ && request_done_ && to_backend_.empty() && backend_ != nullptr) {
     backend_->watch(true, false);
     backend_->set_handler(nullptr);
@@ -138,6 +141,10 @@ void Exchange::client_drained() {
     paused_backend_ = false;
     watch_backend();
   }
+}
+
+void Exchange::client_backs_up() {
+  if (state_ == State::Body) mind_back_pressure();
 }
 
 void Exchange::farewell(CloseReason reason) {

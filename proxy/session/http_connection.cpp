@@ -39,12 +39,20 @@ void HttpConnection::on_ready(net::Stream&, bool readable, bool writable) {
     } else if (state_ == State::Closing && outlet_.empty()) {
       stream_->shut_write();
       worker_.wheel().arm(*this, worker_.now() + kLinger);
-    } else if (state_ == State::Idle && outlet_.empty() && !input_.empty()) {
-      process({});
+    } else if (state_ == State::Idle && outlet_.empty()) {
+      await_request();
     }
     if (state_ == State::Closed) return;
   }
   if (readable && !eof_) read();
+  if (state_ != State::Closed) update_interest();
+}
+
+void HttpConnection::on_refused(net::Stream&, IoStatus status) {
+  if (state_ == State::Closed) return;
+  if (status == IoStatus::Reset) return client_gone();
+  if (exchange_) exchange_->client_backs_up();
+  if (state_ == State::Idle) worker_.wheel().arm(*this, worker_.now() + kAnswerStall);
   if (state_ != State::Closed) update_interest();
 }
 
@@ -82,6 +90,7 @@ void HttpConnection::process(std::string_view bytes) {
     progressed = false;
     switch (state_) {
     case State::Idle:
+      outlet_.settle(worker_);
       if (!outlet_.empty()) break;  // a client that does not read its answers gets no further ones
       [[fallthrough]];
     case State::Head:
@@ -338,6 +347,11 @@ bool HttpConnection::flush() {
   return true;
 }
 
+void HttpConnection::settle() {
+  outlet_.settle(worker_);
+  if (!outlet_.empty()) update_interest();
+}
+
 void HttpConnection::want_body(bool wanted) {
   if (body_wanted_ == wanted) return;
   body_wanted_ = wanted;
@@ -350,9 +364,14 @@ void HttpConnection::exchange_over() {
   if (state_ == State::Closed || state_ == State::Closing) return;
   if (close_after_ || state_ == State::Body || (eof_ && input_.empty())) return close_politely();
   state_ = State::Idle;
+  await_request();
+  if (state_ != State::Closed) update_interest();
+}
+
+// One may have come already.
+void HttpConnection::await_request() {
   worker_.wheel().arm(*this, worker_.now() + worker_.snapshot().settings.listeners[listener_].keepalive_timeout);
   if (!processing_ && !input_.empty()) process({});
-  if (state_ != State::Closed) update_interest();
 }
 
 void HttpConnection::abort(bool with_reset) {
@@ -362,6 +381,7 @@ void HttpConnection::abort(bool with_reset) {
 }
 
 ReleasedClient HttpConnection::release() {
+  outlet_.settle(worker_);
   ReleasedClient released;
   stream_->set_handler(nullptr);
   released.stream = std::move(stream_);
@@ -377,6 +397,7 @@ ReleasedClient HttpConnection::release() {
 
 // Our FIN first, then the peer's: closing with unread input would send RST and destroy the answer on its way.
 void HttpConnection::close_politely() {
+  outlet_.settle(worker_);
   state_ = State::Closing;
   input_.clear();
   worker_.wheel().arm(*this, worker_.now() + (outlet_.empty() ? kLinger : Duration(std::chrono::seconds(60))));

@@ -38,6 +38,7 @@ class HttpConnection final : public Owned,
   bool flush() override;
   void expect_body() const override { prefetch(*this); }
   void expect_write() const override { __builtin_prefetch(stream_.get()); }
+  void settle() override;
   std::size_t pending() const override { return outlet_.pending(); }
   Time stalled_since() const override { return outlet_.stalled_since(); }
   bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }
@@ -58,6 +59,7 @@ class HttpConnection final : public Owned,
   };
 
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
+  void on_refused(net::Stream& stream, net::IoStatus status) override;
   void expect_ready() const override { prefetch(*this); }
   void on_timer() override;
   void read();
@@ -68,6 +70,7 @@ class HttpConnection final : public Owned,
   void refuse(const wire::HeadResult& bad);
   void client_eof();
   void client_gone();
+  void await_request();
   void close_politely();
   void close_now();
   void update_interest();

@@ -26,26 +26,58 @@ void Outlet::hold(Worker& worker, std::string_view bytes) {
 }
 
 void Outlet::drop(Worker& worker) {
+  settle(worker);
   if (waiting_ == nullptr) return;
   worker.count_buffered(-static_cast<std::int64_t>(waiting_->queue.size()));
   waiting_.reset();
 }
 
+// True where it leaves with the batch; else nothing is put off any more.
+bool Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size) {
+  Outbox& outbox = worker.outbox();
+  if (posted_) {
+    if (outbox.append(*this, pieces, count, size)) return true;
+    settle_now(worker);
+  }
+  if (waiting_ != nullptr || !outbox.takes(size)) return false;
+  outbox.post(*this, stream, pieces, count);
+  posted_ = true;
+  return true;
+}
+
+void Outlet::settle_now(Worker& worker) {
+  worker.outbox().send(*this);
+}
+
+IoStatus Outlet::send_posted(Worker& worker, net::Stream& stream, std::string_view bytes) {
+  posted_ = false;
+  const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
+  const net::IoResult result = stream.write(&piece, 1);
+  if (result.status == IoStatus::Reset) return IoStatus::Reset;
+  const std::size_t taken = result.status == IoStatus::Ok ? result.n : 0;
+  if (taken == bytes.size()) return IoStatus::Ok;
+  hold(worker, bytes.substr(taken));
+  waiting_->unacknowledged = stream.unacknowledged();
+  return IoStatus::WouldBlock;
+}
+
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, std::string_view bytes) {
   iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  if (waiting_ == nullptr && !bytes.empty()) {
-    const net::IoResult result = stream.write(&piece, 1);
-    if (result.status == IoStatus::Reset) return IoStatus::Reset;
-    const std::size_t taken = result.status == IoStatus::Ok ? result.n : 0;
-    if (taken == bytes.size()) return IoStatus::Ok;
-    hold(worker, bytes.substr(taken));
-    waiting_->unacknowledged = stream.unacknowledged();
+  if (waiting_ != nullptr || bytes.empty()) return send(worker, stream, &piece, 1);
+  if (post(worker, stream, &piece, 1, bytes.size())) return IoStatus::Ok;
+  if (waiting_ != nullptr) {
+    hold(worker, bytes);
     return IoStatus::Ok;
   }
-  return send(worker, stream, &piece, 1);
+  return send_posted(worker, stream, bytes) == IoStatus::Reset ? IoStatus::Reset : IoStatus::Ok;
 }
 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int count) {
+  if (waiting_ == nullptr) {
+    std::size_t size = 0;
+    for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
+    if (size > 0 && post(worker, stream, pieces, count, size)) return IoStatus::Ok;
+  }
   const bool nothing_waited = waiting_ == nullptr;
   while (nothing_waited && count > 0) {
     const int part = std::min(count, kMostPieces);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Outlet: the way out to one peer. Writes at once; only the tail that the peer does not take is queued. Gather:
-// collects the pieces of one message (text made here, and views of what was just read) for a single write.
+// Outlet: the way out to one peer. Writes at once, or what is small at the end of the batch (outbox.h); only the tail
+// that the peer does not take is queued. Gather: collects the pieces of one message (text made here, and views of what
+// was just read) for a single write.
 #pragma once
 
 #include <sys/uio.h>
@@ -20,10 +21,19 @@ class Worker;
 
 class Outlet {
  public:
-  // Sends now what the peer takes and queues the rest (all of it, behind what waits already). Reset: the connection is
-  // gone.
+  Outlet() = default;
+  Outlet(Outlet&&) = default;  // both: settled
+  Outlet& operator=(Outlet&&) = default;
+
+  // Sends what the peer takes and queues the rest (all of it, behind what waits already). Reset: the connection is
+  // gone. In a batch that may be known when it is over: then the stream's handler hears of it.
   net::IoStatus send(Worker& worker, net::Stream& stream, iovec* pieces, int count);
   net::IoStatus send(Worker& worker, net::Stream& stream, std::string_view bytes);
+  // Nothing is put off any more. To be called where more than further writes depends on empty() or pending(), which do
+  // not count what was put off.
+  void settle(Worker& worker) {
+    if (posted_) settle_now(worker);
+  }
   // Sends from the queue; called when the peer is writable.
   net::IoStatus flush(Worker& worker, net::Stream& stream);
   // Queues without sending (the connection is not there yet).
@@ -36,15 +46,24 @@ class Outlet {
   // True if bytes wait and the peer has taken nothing for `limit`. A socket becomes writable only when much of its
   // buffer is free, so what the peer has acknowledged decides, not what could be written.
   bool stalled(const net::Stream& stream, Time now, Duration limit);
+  // What was put off is sent as far as the peer takes it.
   void drop(Worker& worker);
 
+  // --- the outbox's call ---
+  // Ok: all was taken. WouldBlock: the rest waits.
+  net::IoStatus send_posted(Worker& worker, net::Stream& stream, std::string_view bytes);
+
  private:
+  bool post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
+  void settle_now(Worker& worker);
+
   struct Waiting {
     Buffer queue;
     Time stalled_since{};
     std::uint32_t unacknowledged = 0;  // at stalled_since
   };
   std::unique_ptr<Waiting> waiting_;  // only while bytes wait: an idle session pays for a pointer
+  bool posted_ = false;               // something is in the outbox
 };
 
 class Gather {

@@ -92,6 +92,7 @@ void WebSocketSession::after_close(Side& from, bool lets_client_go) {
     // The other answers and the backend closes, which ends the session. Bounded, should either not.
     phase_until_ = worker_.now() + route().websocket.close_timeout;
     arm();
+    if (lets_client_go) client_.outlet.settle(worker_);
     if (lets_client_go && client_.outlet.empty()) {
       worker_.retire(std::move(client_.stream));
       client_.eof = client_.shut = true;

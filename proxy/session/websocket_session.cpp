@@ -61,6 +61,17 @@ void WebSocketSession::on_ready(net::Stream& stream, bool readable, bool writabl
   if (phase_ != Phase::Over) update_interest();
 }
 
+void WebSocketSession::on_refused(net::Stream& stream, IoStatus status) {
+  if (phase_ == Phase::Over) return;
+  Side& side = &stream == client_.stream.get() ? client_ : backend_;
+  if (status == IoStatus::Reset) {
+    side_gone(side);
+  } else {
+    mind_stall(side);
+  }
+  if (phase_ != Phase::Over) update_interest();
+}
+
 void WebSocketSession::read(Side& from) {
   prefetch(*record_);
   if (const auto& stream = other(from).stream) __builtin_prefetch(stream.get());
@@ -198,14 +209,18 @@ bool WebSocketSession::is_our_pong(const Side& from) const {
 void WebSocketSession::send(Side& to, std::string_view bytes) {
   if (to.shut || to.stream == nullptr) return;
   if (to.outlet.send(worker_, *to.stream, bytes) == IoStatus::Reset) return side_gone(to);
-  if (to.outlet.empty()) return;
-  worker_.wheel().arm_no_later(*this, to.outlet.stalled_since() + route().http.stall_timeout);
+  if (!to.outlet.empty()) mind_stall(to);
+}
+
+void WebSocketSession::mind_stall(const Side& side) {
+  worker_.wheel().arm_no_later(*this, side.outlet.stalled_since() + route().http.stall_timeout);
 }
 
 // FIN, behind what waits.
 void WebSocketSession::shut(Side& to) {
   if (to.shut || to.stream == nullptr) return;
   to.shut = true;
+  to.outlet.settle(worker_);
   if (to.outlet.empty()) to.stream->shut_write();
 }
 

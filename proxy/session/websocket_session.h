@@ -78,6 +78,7 @@ class WebSocketSession final : public Owned,
 
   // --- websocket_session.cpp: the relay ---
   void on_ready(net::Stream& stream, bool readable, bool writable) override;
+  void on_refused(net::Stream& stream, net::IoStatus status) override;
   void expect_ready() const override { prefetch(*this); }
   void read(Side& from);
   void take(Side& from, std::string_view bytes);
@@ -85,6 +86,7 @@ class WebSocketSession final : public Owned,
   void forward_frames(Side& from, std::string_view bytes);
   bool is_our_pong(const Side& from) const;
   void send(Side& to, std::string_view bytes);
+  void mind_stall(const Side& side);
   void shut(Side& to);
   void flush(Side& to);
   void update_interest();

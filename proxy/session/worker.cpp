@@ -51,8 +51,10 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       loop_(clock),
       wheel_(loop_.read_clock()),
       upstreams_(*this),
-      scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)) {
+      scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
+      outbox_(*this, loop_.poller()) {
   loop_.set_tick([this] { return tick(); });
+  loop_.poller().set_after_many([this] { outbox_.deliver(); });
 }
 
 Worker::~Worker() {

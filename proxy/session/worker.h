@@ -20,6 +20,7 @@
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/affinity.h"
+#include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/router.h"
 #include "proxy/session/session.h"
@@ -101,6 +102,7 @@ class Worker {
   Gather& to_client() { return to_client_; }
   Gather& to_backend() { return to_backend_; }
   std::vector<std::string_view>& pieces() { return pieces_; }
+  Outbox& outbox() { return outbox_; }
 
   SessionRef enlist(Session& session);
   void reseat(SessionRef ref, Session& session) { seats_[ref.slot].session = &session; }
@@ -154,6 +156,7 @@ class Worker {
   Gather to_client_;
   Gather to_backend_;
   std::vector<std::string_view> pieces_;
+  Outbox outbox_;
   std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
 
   std::vector<std::unique_ptr<Owned>> owned_;

@@ -121,6 +121,7 @@ class ScriptedStream final : public net::Stream {
   }
   void probe_when_idle() override { script_.probed = true; }
   void set_handler(net::StreamHandler* handler) override { script_.handler_ = handler; }
+  net::StreamHandler* handler() const override { return script_.handler_; }
   int connect_error() override { return 0; }
   bool silent() const override { return script_.incoming_.empty(); }
   std::uint32_t unacknowledged() const override { return script_.unacknowledged; }

@@ -276,6 +276,20 @@ BOOST_AUTO_TEST_CASE(a_cut_ends_it_now_once) {
   BOOST_TEST(closes(0, By::Limpet) == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_last_close_that_the_client_takes_in_parts_reaches_it_whole) {
+  open();
+  client.sends_close(1000);
+  backend.receives_close(1000);
+  client.script.room = 1;
+  backend.sends_close(1000);
+  BOOST_TEST(!client.script.closed);
+  client.script.room = Script::kAny;
+  run();
+  client.receives_close(1000);
+  backend.sends_fin();
+  client.receives_fin();
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::session

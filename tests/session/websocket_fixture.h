@@ -3,8 +3,10 @@
 //
 //   client.sends("hello");  farewell();  client.receives_close(1012);
 //
-// Change `route` and `crash_spread` before open().
+// Change `route`, `crash_spread` and `in_batches` before open().
 #pragma once
+
+#include <sys/eventfd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <memory>
@@ -121,6 +123,7 @@ struct WebSocketFixture {
     worker = std::make_unique<Worker>(
         *shared, 0, std::make_shared<const Snapshot>(settings, std::vector<std::shared_ptr<Pool>>{pool}), &clock);
     shared->workers = {worker.get()};
+    if (in_batches) worker->loop().watch_descriptor(always_ready.value(), [] {});
     in_turn([&] {
       shared->connections = 1;
       worker->cells().connections.add(1);
@@ -201,6 +204,8 @@ struct WebSocketFixture {
   PoolSettings pool_settings;
   RouteSettings route;
   Duration crash_spread{};
+  bool in_batches = true;  // each turn serves something else, too
+  const Fd always_ready{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
   End client{*this, true};
   End backend{*this, false};
   std::shared_ptr<Pool> pool;

@@ -29,6 +29,7 @@ class Conversation : public WebSocketFixture {
     route.http.stall_timeout = milliseconds(2000);
     route.http.high_water = 1 + random_() % 200;
     crash_spread = milliseconds(500);
+    in_batches = random_() % 2 == 0;
     for (Speaker* speaker : {&from_client_, &from_backend_}) {
       if (random_() % 3 == 0) speaker->end.script.most_per_read = 1 + random_() % 20;
       if (random_() % 3 == 0) speaker->end.script.most_per_write = 1 + random_() % 20;

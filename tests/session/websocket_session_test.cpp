@@ -84,6 +84,20 @@ BOOST_AUTO_TEST_CASE(bytes_that_are_no_frames_pass_too_and_the_farewell_is_a_fin
   BOOST_TEST(closes(0, By::Backend) == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(what_was_refused_goes_when_it_is_taken_though_nobody_speaks) {
+  open();
+  for (End* to : {&client, &backend}) {
+    End& from = to == &client ? backend : client;
+    to->script.room = 3;
+    from.sends("hello");
+    BOOST_TEST(shared->buffered > 0);
+    to->script.room = Script::kAny;
+    run();
+    to->receives("hello");
+    BOOST_TEST(shared->buffered == 0);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::session
