@@ -325,8 +325,8 @@ void Process::leave(Time now) {
   }
   // Requests that were on their way when the listeners closed still get their answer.
   const Duration since_closed = now - leaving_since_ - proxy.drain_delay;
-  const bool quiet =
-      open == 0 && (shared_.connections.load(std::memory_order_relaxed) == 0 || since_closed >= kLastRequests);
+  const bool answered = since_closed >= kLastRequests && shared_.buffered.load(std::memory_order_relaxed) <= 0;
+  const bool quiet = open == 0 && (shared_.connections.load(std::memory_order_relaxed) == 0 || answered);
   if (quiet || since_closed >= proxy.drain_deadline + std::chrono::seconds(1)) running_ = false;
 }
 

@@ -51,8 +51,10 @@ class ExchangeClient {
   // A write will come soon. What the first of them asks for the second looks into.
   virtual void expect_body() const {}
   virtual void expect_write() const {}
-  // Sends what it has put off for the end of the batch, which pending() does not count.
-  virtual void settle() = 0;
+  // No request will follow on this connection.
+  virtual bool closes_after() const = 0;
+  // Sends what it has put off for the end of the batch, which pending() does not count; with flush()'s meaning.
+  virtual bool settle() = 0;
   virtual std::size_t pending() const = 0;
   virtual Time stalled_since() const = 0;
   // The client has taken nothing of what is pending for so long.

@@ -74,9 +74,10 @@ void Exchange::end_stream() {
   drain_then_finish(end_reason_);
 }
 
-// An ordinary answer's last bytes are the connection's to send, should the client not take them with the batch.
+// Where the connection is kept, an answer's last bytes are its to send, should the client not take them with the batch.
 void Exchange::drain_then_finish(CloseReason reason) {
-  if (leaving_ || events_ || worker_.shared().draining.load(std::memory_order_relaxed)) client_.settle();
+  const bool ends = client_.closes_after() || leaving_ || events_;
+  if ((ends || worker_.shared().draining.load(std::memory_order_relaxed)) && !client_.settle()) return;
   if (client_.pending() > 0) {
     state_ = State::Draining;
     end_reason_ = reason;

@@ -90,8 +90,7 @@ void HttpConnection::process(std::string_view bytes) {
     progressed = false;
     switch (state_) {
     case State::Idle:
-      outlet_.settle(worker_);
-      if (!outlet_.empty()) break;  // a client that does not read its answers gets no further ones
+      if (!settle() || !outlet_.empty()) break;  // a client that does not read its answers gets no further ones
       [[fallthrough]];
     case State::Head:
       taken = take_head(next, progressed);
@@ -211,6 +210,12 @@ void HttpConnection::on_timer() {
     return refuse(slow);
   }
   case State::Closing:
+    if (!outlet_.empty()) {
+      if (!outlet_.stalled(*stream_, worker_.now(), kAnswerStall)) {
+        return worker_.wheel().arm(*this, worker_.now() + kAnswerStall);
+      }
+      stream_->close_with_reset();  // so that nobody takes what came for whole
+    }
     return close_now();
   case State::Body:
   case State::Waiting:
@@ -229,6 +234,9 @@ void HttpConnection::client_eof() {
     if (exchange_) exchange_->client_reset();  // a request that will never be complete
     return close_now();
   case State::Idle:
+    if (!settle()) return;
+    if (!outlet_.empty()) return close_politely();
+    return close_now();
   case State::Head:
     return close_now();
   case State::Closing:
@@ -347,9 +355,14 @@ bool HttpConnection::flush() {
   return true;
 }
 
-void HttpConnection::settle() {
-  outlet_.settle(worker_);
+bool HttpConnection::settle() {
+  if (state_ == State::Closed) return false;
+  if (outlet_.settle(worker_) == IoStatus::Reset) {
+    client_gone();
+    return false;
+  }
   if (!outlet_.empty()) update_interest();
+  return true;
 }
 
 void HttpConnection::want_body(bool wanted) {

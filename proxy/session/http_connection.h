@@ -38,7 +38,8 @@ class HttpConnection final : public Owned,
   bool flush() override;
   void expect_body() const override { prefetch(*this); }
   void expect_write() const override { __builtin_prefetch(stream_.get()); }
-  void settle() override;
+  bool closes_after() const override { return close_after_ || state_ == State::Body || eof_; }
+  bool settle() override;
   std::size_t pending() const override { return outlet_.pending(); }
   Time stalled_since() const override { return outlet_.stalled_since(); }
   bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }

@@ -35,10 +35,10 @@ bool Outbox::append(const Outlet& outlet, const iovec* pieces, int count, std::s
   return true;
 }
 
-void Outbox::send(const Outlet& outlet) {
+net::IoStatus Outbox::send(const Outlet& outlet) {
   const auto parcel = std::ranges::find(parcels_.rbegin(), parcels_.rend(), &outlet, &Parcel::outlet);
   assert(parcel != parcels_.rend());
-  std::exchange(parcel->outlet, nullptr)->send_posted(worker_, *parcel->stream, bytes_of(*parcel));
+  return std::exchange(parcel->outlet, nullptr)->send_posted(worker_, *parcel->stream, bytes_of(*parcel));
 }
 
 void Outbox::deliver() {

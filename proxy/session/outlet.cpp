@@ -45,8 +45,8 @@ bool Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, int 
   return true;
 }
 
-void Outlet::settle_now(Worker& worker) {
-  worker.outbox().send(*this);
+IoStatus Outlet::settle_now(Worker& worker) {
+  return worker.outbox().send(*this);
 }
 
 IoStatus Outlet::send_posted(Worker& worker, net::Stream& stream, std::string_view bytes) {

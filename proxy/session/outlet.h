@@ -30,10 +30,8 @@ class Outlet {
   net::IoStatus send(Worker& worker, net::Stream& stream, iovec* pieces, int count);
   net::IoStatus send(Worker& worker, net::Stream& stream, std::string_view bytes);
   // Nothing is put off any more. To be called where more than further writes depends on empty() or pending(), which do
-  // not count what was put off.
-  void settle(Worker& worker) {
-    if (posted_) settle_now(worker);
-  }
+  // not count what was put off. Reset: the connection is gone.
+  net::IoStatus settle(Worker& worker) { return posted_ ? settle_now(worker) : net::IoStatus::Ok; }
   // Sends from the queue; called when the peer is writable.
   net::IoStatus flush(Worker& worker, net::Stream& stream);
   // Queues without sending (the connection is not there yet).
@@ -55,7 +53,7 @@ class Outlet {
 
  private:
   bool post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
-  void settle_now(Worker& worker);
+  net::IoStatus settle_now(Worker& worker);
 
   struct Waiting {
     Buffer queue;
