@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an answer ends whose client does not take its last bytes at once: the same whether they were written alone or put
+// off until a batch was over. A scripted client before a backend on loopback.
+#include "proxy/session/http_connection.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+#include <memory>
+#include <string>
+
+#include "metrics/registry.h"
+#include "proxy/session/worker.h"
+#include "tests/session/scripted_stream.h"
+
+namespace limpet::session {
+
+namespace {
+
+using std::chrono::seconds;
+
+class Rig {
+ public:
+  // `batched`: every turn serves something else, too.
+  explicit Rig(bool batched) {
+    listening_ = net::listen_on(net::Address::parse("127.0.0.1:0").value(), 0).value();
+    auto settings = std::make_shared<PoolSettings>();
+    settings->name = "main";
+    settings->cookie.enabled = false;
+    settings->backends.push_back({"one", net::bound_address(listening_.value()), 1});
+    pool_ = std::make_shared<Pool>(std::shared_ptr<const PoolSettings>(settings));
+    pool_->backends[0]->cells = {&registry_.backend("main", "one", 0)};
+    shared.max_connections = 100;
+    shared.connections = 1;
+    shared.observed = [](const Backend&, bool) {};
+    Settings all;
+    all.listeners.emplace_back().name = "web";
+    all.listeners.back().pool = "main";
+    worker_ = std::make_unique<Worker>(
+        shared, 0, std::make_shared<const Snapshot>(all, std::vector<std::shared_ptr<Pool>>{pool_}), &clock_);
+    shared.workers = {worker_.get()};
+    if (batched) worker_->loop().watch_descriptor(always_ready_.value(), [] {});
+    auto connection =
+        std::make_unique<HttpConnection>(*worker_, 0, client.make_stream(), net::Address::parse("127.0.0.1:9").value());
+    auto& started = *connection;
+    worker_->own(std::move(connection));
+    started.start();
+  }
+  ~Rig() {
+    worker_.reset();
+    BOOST_TEST(shared.buffered == 0);
+  }
+
+  // The request goes out and the beginning of its answer comes back.
+  void begins(std::string_view request, std::string_view answer) {
+    client.brings(request);
+    for (int i = 0; i < 100 && !backend_.open(); ++i) {
+      turn();
+      backend_ = Fd(::accept4(listening_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    }
+    BOOST_TEST_REQUIRE(backend_.open());
+    while (backend_hears().empty()) turn();
+    backend_says(answer);
+    for (int i = 0; i < 100 && !client.written.ends_with(answer.substr(answer.size() - 2)); ++i) turn();
+    begun_ = client.written.size();
+  }
+  void backend_says(std::string_view text) {
+    BOOST_TEST_REQUIRE(::send(backend_.value(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+  }
+  std::string backend_hears() {
+    char buffer[4096];
+    const ssize_t n = ::recv(backend_.value(), buffer, sizeof buffer, 0);
+    return {buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
+  }
+  // The client's side is stepped behind what its backend has said.
+  void turn() {
+    worker_->post([this] { client.step(); });
+    worker_->run_turn();
+  }
+  void turns() {
+    for (int i = 0; i < 4; ++i) turn();
+  }
+  void pass(Duration time) {
+    clock_.advance(time);
+    turns();
+  }
+  std::string since() const { return client.written.substr(begun_); }
+
+  Script client;
+  metrics::Registry registry_{1, "test"};
+  Shared shared{1000, registry_};
+
+ private:
+  const Fd always_ready_{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
+  ManualClock clock_;
+  std::shared_ptr<Pool> pool_;
+  Fd listening_;
+  Fd backend_;
+  std::unique_ptr<Worker> worker_;
+  std::size_t begun_ = 0;
+};
+
+constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+constexpr std::string_view kLastGet = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+constexpr std::string_view kBegun = "HTTP/1.1 200 OK\r\nContent-Length: 102\r\n\r\naa";
+const std::string kTail(100, 'b');
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(http_connection)
+
+BOOST_DATA_TEST_CASE(a_client_that_takes_its_answer_slowly_gets_all_of_it, boost::unit_test::data::make({false, true}),
+                     batched) {
+  for (const auto request : {kGet, kLastGet}) {
+    Rig rig(batched);
+    rig.begins(request, kBegun);
+    rig.client.room = 10;
+    rig.client.unacknowledged = 1'000'000;
+    rig.backend_says(kTail);
+    rig.turns();
+    for (int i = 0; i < 100; ++i) {
+      rig.client.unacknowledged -= 5000;
+      rig.pass(seconds(1));
+    }
+    rig.client.room = Script::kAny;
+    rig.turns();
+    BOOST_TEST(rig.since() == kTail);
+    BOOST_TEST(!rig.client.closed_with_reset);
+    BOOST_TEST(rig.client.fin == (request == kLastGet));
+  }
+}
+
+BOOST_DATA_TEST_CASE(a_client_that_says_fin_gets_the_rest_of_its_answer, boost::unit_test::data::make({false, true}),
+                     batched) {
+  Rig rig(batched);
+  rig.begins(kGet, kBegun);
+  rig.client.room = 10;
+  rig.backend_says(kTail);
+  rig.client.brings_eof();
+  rig.turns();
+  rig.client.room = Script::kAny;
+  rig.turns();
+  BOOST_TEST(rig.since() == kTail);
+}
+
+// Nothing else tells a client of HTTP/1.0 that this was not all.
+BOOST_DATA_TEST_CASE(an_answer_that_is_not_taken_to_its_end_ends_by_a_reset,
+                     boost::unit_test::data::make({false, true}), batched) {
+  Rig rig(batched);
+  rig.begins("GET / HTTP/1.0\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\naa\r\n");
+  rig.client.room = 10;
+  rig.backend_says("64\r\n" + kTail + "\r\n0\r\n\r\n");
+  rig.turns();
+  for (int i = 0; i < 200 && !rig.client.closed; ++i) rig.pass(seconds(1));
+  BOOST_TEST(rig.client.closed);
+  BOOST_TEST(rig.client.closed_with_reset);
+}
+
+BOOST_DATA_TEST_CASE(a_client_that_is_gone_asks_for_nothing_more, boost::unit_test::data::make({false, true}),
+                     batched) {
+  Rig rig(batched);
+  rig.begins("GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST /pay HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", kBegun);
+  rig.client.refuses_writes = true;
+  rig.backend_says(kTail);
+  rig.turns();
+  BOOST_TEST(rig.backend_hears() == "");
+  BOOST_TEST(rig.client.closed);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace limpet::session
