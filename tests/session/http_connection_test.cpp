@@ -24,7 +24,7 @@ using std::chrono::seconds;
 class Rig {
  public:
   // `batched`: every turn serves something else, too.
-  explicit Rig(bool batched) {
+  explicit Rig(bool batched) : batched_(batched) {
     listening_ = net::listen_on(net::Address::parse("127.0.0.1:0").value(), 0).value();
     auto settings = std::make_shared<PoolSettings>();
     settings->name = "main";
@@ -74,9 +74,13 @@ class Rig {
     const ssize_t n = ::recv(backend_.value(), buffer, sizeof buffer, 0);
     return {buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
   }
-  // The client's side is stepped behind what its backend has said.
+  // In a batch the client's side is stepped behind what its backend has said.
   void turn() {
-    worker_->post([this] { client.step(); });
+    if (batched_) {
+      worker_->post([this] { client.step(); });
+    } else {
+      client.step();
+    }
     worker_->run_turn();
   }
   void turns() {
@@ -93,6 +97,7 @@ class Rig {
   Shared shared{1000, registry_};
 
  private:
+  const bool batched_;
   const Fd always_ready_{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
   ManualClock clock_;
   std::shared_ptr<Pool> pool_;
