@@ -80,6 +80,7 @@ class Rig {
       worker_->post([this] { client.step(); });
     } else {
       client.step();
+      worker_->loop().tick_by(clock_.now());  // so that the turn ends though nothing comes
     }
     worker_->run_turn();
   }
