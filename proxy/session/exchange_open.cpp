@@ -351,10 +351,9 @@ void Exchange::append_forwarded(std::string& out) {
   };
   const auto proto = given_or(FieldName::XForwardedProto, "http");
   const auto host = given_or(FieldName::XForwardedHost, head_->authority);
-  const auto if_any = [](std::string_view value, std::string_view text) { return value.empty() ? value : text; };
-  wire::append_all(out, if_any(peer, "X-Forwarded-For: "), hops, peer, if_any(peer, "\r\n"),  //
-                   if_any(proto, "X-Forwarded-Proto: "), proto, if_any(proto, "\r\n"),        //
-                   if_any(host, "X-Forwarded-Host: "), host, if_any(host, "\r\n"));
+  if (!peer.empty()) wire::append_all(out, "X-Forwarded-For: ", hops, peer, "\r\n");
+  if (!proto.empty()) wire::append_all(out, "X-Forwarded-Proto: ", proto, "\r\n");
+  if (!host.empty()) wire::append_all(out, "X-Forwarded-Host: ", host, "\r\n");
   if (!fields.has(FieldName::Forwarded)) return;
   std::string forwarded;
   for (std::size_t i = 0; trusted && i < fields.size(); ++i) {

@@ -38,7 +38,7 @@ bool Outbox::append(const Outlet& outlet, const iovec* pieces, int count, std::s
 net::IoStatus Outbox::send(const Outlet& outlet) {
   const auto parcel = std::ranges::find(parcels_.rbegin(), parcels_.rend(), &outlet, &Parcel::outlet);
   assert(parcel != parcels_.rend());
-  return std::exchange(parcel->outlet, nullptr)->send_posted(worker_, *parcel->stream, bytes_of(*parcel));
+  return std::exchange(parcel->outlet, nullptr)->send_now(worker_, *parcel->stream, bytes_of(*parcel));
 }
 
 void Outbox::deliver() {
@@ -47,7 +47,7 @@ void Outbox::deliver() {
     const Parcel parcel = parcels_[i];
     if (parcel.outlet == nullptr) continue;
     parcels_[i].outlet = nullptr;
-    const net::IoStatus status = parcel.outlet->send_posted(worker_, *parcel.stream, bytes_of(parcel));
+    const net::IoStatus status = parcel.outlet->send_now(worker_, *parcel.stream, bytes_of(parcel));
     if (status == net::IoStatus::Ok) continue;
     if (net::StreamHandler* const handler = parcel.stream->handler()) handler->on_refused(*parcel.stream, status);
   }

@@ -32,7 +32,7 @@ class Outbox {
   void post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
   // Lets them follow what `outlet` has here, to leave as one; false where that cannot be.
   bool append(const Outlet& outlet, const iovec* pieces, int count, std::size_t size);
-  // Sends what `outlet` has here, now, with send_posted()'s answer. Requires: there is something.
+  // Sends what `outlet` has here, now, with send_now()'s answer. Requires: there is something.
   net::IoStatus send(const Outlet& outlet);
   // Sends all, at the end of a batch, and tells the streams' handlers what was not taken.
   void deliver();

@@ -2,6 +2,7 @@
 #include "proxy/session/outlet.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "proxy/session/worker.h"
 
@@ -49,7 +50,8 @@ IoStatus Outlet::settle_now(Worker& worker) {
   return worker.outbox().send(*this);
 }
 
-IoStatus Outlet::send_posted(Worker& worker, net::Stream& stream, std::string_view bytes) {
+IoStatus Outlet::send_now(Worker& worker, net::Stream& stream, std::string_view bytes) {
+  assert(waiting_ == nullptr);  // nothing is put off behind what waits
   posted_ = false;
   const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   const net::IoResult result = stream.write(&piece, 1);
@@ -69,7 +71,7 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, std::string_view byte
     hold(worker, bytes);
     return IoStatus::Ok;
   }
-  return send_posted(worker, stream, bytes) == IoStatus::Reset ? IoStatus::Reset : IoStatus::Ok;
+  return send_now(worker, stream, bytes) == IoStatus::Reset ? IoStatus::Reset : IoStatus::Ok;
 }
 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int count) {

@@ -49,7 +49,7 @@ class Outlet {
 
   // --- the outbox's call ---
   // Ok: all was taken. WouldBlock: the rest waits.
-  net::IoStatus send_posted(Worker& worker, net::Stream& stream, std::string_view bytes);
+  net::IoStatus send_now(Worker& worker, net::Stream& stream, std::string_view bytes);
 
  private:
   bool post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
