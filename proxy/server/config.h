@@ -53,7 +53,5 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::optional<session::KeySource> parse_key_source(std::string_view text);
 // "engine.io", "header:NAME", "cookie:NAME".
 std::optional<session::LearnSource> parse_learn_source(std::string_view text);
-// A token of RFC 9110 §5.6.2: what a header's or a cookie's name is made of.
-bool is_token(std::string_view text);
 
 }  // namespace limpet::server

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "proxy/server/config_rules.h"
+#include "proxy/wire/grammar.h"
 
 namespace limpet::server {
 
@@ -135,7 +136,7 @@ Field<PoolSettings> cookie_field() {
   };
   TableReader<SessionCookie> inner(
       "pool.affinity.cookie",
-      {field("name", &SessionCookie::name, text({is_token, "a cookie's name (a token)"})),
+      {field("name", &SessionCookie::name, text({wire::is_token, "a cookie's name (a token)"})),
        field("max_age", &SessionCookie::max_age, duration(Zero::Allowed)),
        field("same_site", &SessionCookie::same_site,
              one_of<std::string>({{"lax", "lax"}, {"strict", "strict"}, {"none", "none"}})),

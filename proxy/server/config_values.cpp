@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "proxy/server/config.h"
+#include "proxy/wire/grammar.h"
 
 namespace limpet::server {
 
@@ -81,8 +82,8 @@ std::optional<session::KeySource> parse_key_source(std::string_view text) {
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string_view kind = text.substr(0, colon);
   const std::string name(text.substr(colon + 1));
-  if (kind == "cookie" && is_token(name)) return session::KeySource{Kind::Cookie, name, 0};
-  if (kind == "header" && is_token(name)) return session::KeySource{Kind::Header, name, 0};
+  if (kind == "cookie" && wire::is_token(name)) return session::KeySource{Kind::Cookie, name, 0};
+  if (kind == "header" && wire::is_token(name)) return session::KeySource{Kind::Header, name, 0};
   if (kind == "query" && !name.empty()) return session::KeySource{Kind::Query, name, 0};
   if (kind == "jwt" && !name.empty()) return session::KeySource{Kind::Jwt, name, 0};
   if (kind == "path") {
@@ -96,20 +97,12 @@ std::optional<session::LearnSource> parse_learn_source(std::string_view text) {
   using Kind = session::LearnSource::Kind;
   if (text == "engine.io") return session::LearnSource{Kind::EngineIo, ""};
   const auto colon = text.find(':');
-  if (colon == std::string_view::npos || !is_token(text.substr(colon + 1))) return std::nullopt;
+  if (colon == std::string_view::npos || !wire::is_token(text.substr(colon + 1))) return std::nullopt;
   const std::string_view kind = text.substr(0, colon);
   const std::string name(text.substr(colon + 1));
   if (kind == "header") return session::LearnSource{Kind::Header, name};
   if (kind == "cookie") return session::LearnSource{Kind::Cookie, name};
   return std::nullopt;
-}
-
-bool is_token(std::string_view text) {
-  for (const char c : text) {
-    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-  }
-  return !text.empty();
 }
 
 }  // namespace limpet::server

@@ -152,6 +152,7 @@ class Exchange final : public Owned,
   bool engine_io_session_ = false;  // carries a sid
   bool response_begun_ = false;
   bool keeps_backend_ = false;  // the backend connection may serve again
+  bool from_trusted_ = false;   // the peer is a trusted proxy
   bool secure_ = false;         // the client came over TLS to a trusted proxy
   Time sent_at_{};
   Time deadline_{};  // of the present state; Time{}: none

@@ -78,9 +78,10 @@ void Exchange::start(std::size_t head_size) {
 bool Exchange::admit(std::size_t head_size) {
   auto& cells = worker_.cells();
   const auto& listener = worker_.snapshot().listeners[listener_];
-  const auto client = client_address(*head_, peer_.ip(), listener.settings.trusted_proxies);
-  secure_ = net::contains(listener.settings.trusted_proxies, peer_.ip()) &&
-            head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
+  const auto peer = peer_.ip();
+  from_trusted_ = net::contains(listener.settings.trusted_proxies, peer);
+  const auto client = from_trusted_ ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
+  secure_ = from_trusted_ && head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
 
   const auto ask = wire::upgrade_ask(*head_);
   if (ask == wire::UpgradeAsk::Malformed) {
@@ -339,15 +340,13 @@ void Exchange::append_request_head(std::string& out) {
 void Exchange::append_forwarded(std::string& out) {
   using wire::FieldName;
   const auto& fields = head_->fields;
-  const auto& trusted_proxies = worker_.snapshot().listeners[listener_].settings.trusted_proxies;
-  const bool trusted = net::contains(trusted_proxies, peer_.ip());
   const std::string peer = peer_.is_unix() ? "" : peer_.ip().text();
   std::string hops;
-  if (trusted && !peer.empty()) {
+  if (from_trusted_ && !peer.empty()) {
     for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
   }
   const auto given_or = [&](FieldName name, std::string_view own) {
-    return trusted ? fields.find(name).value_or(own) : own;
+    return from_trusted_ ? fields.find(name).value_or(own) : own;
   };
   const auto proto = given_or(FieldName::XForwardedProto, "http");
   const auto host = given_or(FieldName::XForwardedHost, head_->authority);
@@ -356,7 +355,7 @@ void Exchange::append_forwarded(std::string& out) {
   if (!host.empty()) wire::append_all(out, "X-Forwarded-Host: ", host, "\r\n");
   if (!fields.has(FieldName::Forwarded)) return;
   std::string forwarded;
-  for (std::size_t i = 0; trusted && i < fields.size(); ++i) {
+  for (std::size_t i = 0; from_trusted_ && i < fields.size(); ++i) {
     if (fields.known(i) == FieldName::Forwarded) forwarded += std::string(fields[i].value) + ", ";
   }
   wire::append_field(out, "Forwarded", forwarded + wire::forwarded_element(peer, head_->authority, "http"));

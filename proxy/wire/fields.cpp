@@ -30,20 +30,14 @@ void Fields::add_line(std::string_view lines, FieldName known, std::string_view 
   const char* const end = value.data() + value.size();
   if (colon + kColon.size() == value.data() && end + kEnd.size() <= lines.data() + lines.size() && colon[0] == ':' &&
       colon[1] == ' ' && end[0] == '\r' && end[1] == '\n') {
-    return add_slot(static_cast<std::size_t>(name.data() - lines.data()), known, name.size(), value.size());
+    return name_line(static_cast<std::size_t>(name.data() - lines.data()), known, name.size(), value.size());
   }
   add(name, value);
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
-  add_slot(text_.size(), field_name(name), name.size(), value.size());
+  name_line(text_.size(), field_name(name), name.size(), value.size());
   append_field(text_, name, value);
-}
-
-void Fields::add_slot(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size) {
-  slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name_size),
-                    static_cast<std::uint32_t>(value_size), known});
-  present_.add(known);
 }
 
 void Fields::clear() {

@@ -28,6 +28,14 @@ class Fields {
   void clear();
   // Begins anew with a copy of `lines`, of which add_line() names the fields; so many are expected.
   void copy_lines(std::string_view lines, std::size_t fields);
+  // The next field is the line at `at`, written as it is sent: "Name: value\r\n". `known` is field_name() of it. The
+  // lines follow with hold_lines(); nothing else is added to such fields before.
+  void name_line(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size) {
+    slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name_size),
+                      static_cast<std::uint32_t>(value_size), known});
+    present_.add(known);
+  }
+  void hold_lines(std::string_view lines) { text_.assign(lines); }
   // `name` and `value` lie in those lines, in their order; `known` is field_name(name). Costs no copy where the line is
   // written as it is sent.
   void add_line(std::string_view lines, FieldName known, std::string_view name, std::string_view value);
@@ -53,7 +61,6 @@ class Fields {
     std::uint32_t at, name_size, value_size;
     FieldName known;
   };
-  void add_slot(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size);
 
   std::string text_;  // the lines; a copied one that was written anew is still there, unused
   std::vector<Slot> slots_;

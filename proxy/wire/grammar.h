@@ -2,6 +2,7 @@
 // The characters of HTTP's grammar (RFC 9110 §5.6). ASCII only: no locale is asked.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <string_view>
@@ -17,6 +18,28 @@ constexpr bool is_token_char(char c) {
   const char letter = static_cast<char>(c | 0x20);
   return is_digit(c) || (letter >= 'a' && letter <= 'z') ||
          (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
+}
+
+namespace grammar_detail {
+
+constexpr auto kTokenChars = [] {
+  std::array<bool, 256> is{};
+  for (std::size_t i = 0; i < is.size(); ++i) is[i] = is_token_char(static_cast<char>(i));
+  return is;
+}();
+
+}  // namespace grammar_detail
+
+// How many characters of a token `text` begins with.
+constexpr std::size_t token_size(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && grammar_detail::kTokenChars[static_cast<unsigned char>(text[size])]) ++size;
+  return size;
+}
+
+// token, RFC 9110 §5.6.2: not empty.
+constexpr bool is_token(std::string_view text) {
+  return !text.empty() && token_size(text) == text.size();
 }
 
 // Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3).

@@ -13,17 +13,13 @@ namespace limpet::wire {
 
 namespace {
 
-bool is_token(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), is_token_char);
-}
-
 // `line` is a beginning of a request line. The bound on methods bounds the work on a beginning, too.
 const char* fault_in_request_line(std::string_view line, bool is_whole) {
   constexpr std::size_t kMaxMethod = 64;
   if (line.empty()) return is_whole ? "empty request line" : nullptr;
   const auto method = line.substr(0, std::min(line.find(' '), kMaxMethod + 1));
   if (method.size() > kMaxMethod) return "the method is too long";
-  return !method.empty() && is_token(method) ? nullptr : "the method is not a token";
+  return is_token(method) ? nullptr : "the method is not a token";
 }
 
 // `line` is a beginning of a status line. One that ends after the status, without a space, is common and accepted.
@@ -110,13 +106,30 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
   }
 }
 
-void FieldSummary::add_connection(std::string_view value) {
-  says_close = says_close || list_has_token(value, "close");
-  says_keep_alive = says_keep_alive || list_has_token(value, "keep-alive");
-}
-
-void FieldSummary::add_expect(std::string_view value) {
-  (equals_ignoring_case(value, "100-continue") ? expects_continue : expects_other) = true;
+void FieldSummary::add(FieldName name, std::string_view value) {
+  switch (name) {
+  case FieldName::Host:
+    ++hosts;
+    host = value;
+    break;
+  case FieldName::ContentLength:
+    ++lengths;
+    length = value;
+    break;
+  case FieldName::TransferEncoding:
+    ++codings;
+    coding = value;
+    break;
+  case FieldName::Connection:
+    says_close = says_close || list_has_token(value, "close");
+    says_keep_alive = says_keep_alive || list_has_token(value, "keep-alive");
+    break;
+  case FieldName::Expect:
+    (equals_ignoring_case(value, "100-continue") ? expects_continue : expects_other) = true;
+    break;
+  default:
+    break;
+  }
 }
 
 Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither, Framing& framing,
@@ -128,7 +141,7 @@ Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither
     if (!http11) return {400, "Transfer-Encoding in HTTP/1.0"};
     if (fields.codings > 1) return {400, "Transfer-Encoding twice"};
     if (!equals_ignoring_case(fields.coding, "chunked")) {
-      const bool is_single = !fields.coding.empty() && is_token(fields.coding);
+      const bool is_single = is_token(fields.coding);
       return {is_single ? 501U : 400U, "Transfer-Encoding other than chunked"};
     }
     framing = Framing::Chunked;

@@ -35,7 +35,7 @@ struct HeadScan {
 };
 HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind kind);
 
-// What the fields of a head say about the message as a whole; collected as Beast hands them over.
+// What the fields of a head say about the message as a whole; collected as they are read.
 struct FieldSummary {
   unsigned hosts = 0;
   unsigned lengths = 0;
@@ -48,8 +48,7 @@ struct FieldSummary {
   bool expects_continue = false;
   bool expects_other = false;
 
-  void add_connection(std::string_view value);
-  void add_expect(std::string_view value);
+  void add(FieldName name, std::string_view value);
 };
 
 // Body framing by Transfer-Encoding and Content-Length alone; `if_neither` where a message has neither.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.x heads and chunked bodies by Boost.Beast's basic_parser (1.74), which no other file includes. Beast gets a
-// head only when it is whole and has passed scan_head, and a chunk's size line or trailers only when they are whole; so
-// it never waits, and everything but success is an error. Its limits on heads and bodies are lifted: ours hold, and it
-// buffers nothing.
+// head only when it is not plain (plain_head.h), is whole and has passed scan_head, and a chunk's size line or trailers
+// only when they are whole; so it never waits, and everything but success is an error. Its limits on heads and bodies
+// are lifted: ours hold, and it buffers nothing.
 #include "proxy/wire/http1.h"
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include "proxy/wire/control_finder.h"
 #include "proxy/wire/grammar.h"
 #include "proxy/wire/head_guards.h"
+#include "proxy/wire/plain_head.h"
 
 namespace limpet::wire {
 
@@ -65,9 +66,8 @@ template <bool kIsRequest, typename Head>
 class HeadParser final : public QuietParser<kIsRequest> {
  public:
   // `lines`: the fields', as it will get them.
-  HeadParser(Head& head, std::string_view lines) : head_(head), lines_(lines) {}
-
-  const FieldSummary& summary() const { return summary_; }
+  HeadParser(Head& head, FieldSummary& summary, std::string_view lines)
+      : head_(head), summary_(summary), lines_(lines) {}
 
  private:
   void on_request_impl(http::verb, BeastView method, BeastView target, int version, ErrorCode&) override {
@@ -87,26 +87,14 @@ class HeadParser final : public QuietParser<kIsRequest> {
   }
 
   void on_field_impl(http::field field, BeastView name, BeastView value, ErrorCode&) override {
-    head_.fields.add_line(lines_, known_name(field, view(name)), view(name), view(value));
-    if (field == http::field::host) {
-      ++summary_.hosts;
-      summary_.host = view(value);
-    } else if (field == http::field::content_length) {
-      ++summary_.lengths;
-      summary_.length = view(value);
-    } else if (field == http::field::transfer_encoding) {
-      ++summary_.codings;
-      summary_.coding = view(value);
-    } else if (field == http::field::connection) {
-      summary_.add_connection(view(value));
-    } else if (field == http::field::expect) {
-      summary_.add_expect(view(value));
-    }
+    const auto known = known_name(field, view(name));
+    head_.fields.add_line(lines_, known, view(name), view(value));
+    summary_.add(known, view(value));
   }
 
   Head& head_;
+  FieldSummary& summary_;
   const std::string_view lines_;
-  FieldSummary summary_;
 };
 
 boost::asio::const_buffer buffer(std::string_view text) {
@@ -134,6 +122,51 @@ std::string_view take_lines(Fields& fields, std::string_view input, const HeadSc
   return lines;
 }
 
+// A head by Beast, whole and past the guards.
+Refusal parse(std::string_view input, const HeadScan& scan, RequestHead& out, FieldSummary& summary) {
+  HeadParser<true, RequestHead> parser(out, summary, take_lines(out.fields, input, scan));
+  ErrorCode error;
+  parser.put(buffer(input.substr(0, scan.size)), error);
+  if (error == http::error::bad_version && has_foreign_version(scan.start_line)) return {505, "unknown version"};
+  if (error || !parser.is_header_done()) return {400, "malformed head"};
+  return {};
+}
+
+Refusal parse(std::string_view input, const HeadScan& scan, ResponseHead& out, FieldSummary& summary) {
+  HeadParser<false, ResponseHead> parser(out, summary, take_lines(out.fields, input, scan));
+  ErrorCode error;
+  auto rest = input.substr(0, scan.size);
+  if (constexpr std::string_view kBare = "HTTP/1.1 200"; scan.start_line.size() == kBare.size()) {
+    // Beast wants the space that a status line without a reason often lacks: it gets a line of its own with it.
+    const auto line = std::string(scan.start_line) + " \r\n";
+    parser.put(buffer(line), error);
+    if (error != http::error::need_more) return {502, "malformed status line"};
+    rest.remove_prefix(scan.start_line.size() + 2);
+  }
+  parser.put(buffer(rest), error);
+  if (error || !parser.is_header_done()) return {502, "malformed head"};
+  return {};
+}
+
+constexpr HeadKind kind_of(const RequestHead&) {
+  return HeadKind::Request;
+}
+constexpr HeadKind kind_of(const ResponseHead&) {
+  return HeadKind::Response;
+}
+
+// Fills in what is on the lines of the head that `input` begins with, and sums its fields up.
+template <typename Head>
+HeadResult read_lines(std::string_view input, const HeadLimits& limits, Head& out, FieldSummary& summary) {
+  if (const auto size = take_plain_head(input, limits, out, summary); size > 0) return {Status::Done, size, 0, ""};
+  const auto scan = scan_head(input, limits, kind_of(out));
+  if (scan.status == Status::NeedMore) return {};
+  if (scan.status == Status::Bad) return bad(scan.refusal);
+  summary = {};
+  if (const auto refusal = parse(input, scan, out, summary)) return bad(refusal);
+  return {Status::Done, scan.size, 0, ""};
+}
+
 }  // namespace
 
 HeadResult parse_request_head(std::string_view input, const HeadLimits& limits, RequestHead& out) {
@@ -141,54 +174,35 @@ HeadResult parse_request_head(std::string_view input, const HeadLimits& limits, 
   const std::size_t skipped = input.starts_with("\r\n") ? 2 : 0;
   input.remove_prefix(skipped);
   if (input.empty()) return {};
-  const auto scan = scan_head(input, limits, HeadKind::Request);
-  if (scan.status == Status::NeedMore) return {};
-  if (scan.status == Status::Bad) return bad(scan.refusal);
+  FieldSummary fields;
+  auto result = read_lines(input, limits, out, fields);
+  if (result.status != Status::Done) return result;
 
-  HeadParser<true, RequestHead> parser(out, take_lines(out.fields, input, scan));
-  ErrorCode error;
-  parser.put(buffer(input.substr(0, scan.size)), error);
-  if (error == http::error::bad_version && has_foreign_version(scan.start_line)) return bad({505, "unknown version"});
-  if (error || !parser.is_header_done()) return bad({400, "malformed head"});
-
-  const auto& fields = parser.summary();
   if (const auto refusal = read_target(fields, out)) return bad(refusal);
   if (const auto refusal = read_framing(fields, out.http11, Framing::None, out.framing, out.length))
     return bad(refusal);
   if (fields.expects_other) return bad({417, "unknown expectation"});
   out.keep_alive = keeps_alive(fields, out.http11);
   out.expects_continue = fields.expects_continue && out.http11;  // RFC 9110 §10.1.1: ignored in 1.0
-  return {Status::Done, skipped + scan.size, 0, ""};
+  result.consumed += skipped;
+  return result;
 }
 
 HeadResult parse_response_head(std::string_view input, const HeadLimits& limits, std::string_view request_method,
                                ResponseHead& out) {
   if (input.empty()) return {};
-  const auto scan = scan_head(input, limits, HeadKind::Response);
-  if (scan.status == Status::NeedMore) return {};
-  if (scan.status == Status::Bad) return bad_response(scan.refusal.why);
+  FieldSummary fields;
+  const auto result = read_lines(input, limits, out, fields);
+  if (result.status == Status::Bad) return bad_response(result.why);
+  if (result.status == Status::NeedMore) return result;
 
-  HeadParser<false, ResponseHead> parser(out, take_lines(out.fields, input, scan));
-  ErrorCode error;
-  auto rest = input.substr(0, scan.size);
-  if (constexpr std::string_view kBare = "HTTP/1.1 200"; scan.start_line.size() == kBare.size()) {
-    // Beast wants the space that a status line without a reason often lacks: it gets a line of its own with it.
-    const auto line = std::string(scan.start_line) + " \r\n";
-    parser.put(buffer(line), error);
-    if (error != http::error::need_more) return bad_response("malformed status line");
-    rest.remove_prefix(scan.start_line.size() + 2);
-  }
-  parser.put(buffer(rest), error);
-  if (error || !parser.is_header_done()) return bad_response("malformed head");
-
-  const auto& fields = parser.summary();
   const auto refusal = read_framing(fields, out.http11, Framing::UntilClose, out.framing, out.length);
   if (refusal) return bad_response(refusal.why);
   const bool has_no_body = is(request_method, "HEAD") || out.status < 200 || out.status == 204 || out.status == 304;
   if (has_no_body) out.framing = Framing::None;
   if (out.framing != Framing::Length) out.length = 0;
   out.keep_alive = keeps_alive(fields, out.http11) && out.framing != Framing::UntilClose;
-  return {Status::Done, scan.size, 0, ""};
+  return result;
 }
 
 // Takes a chunk that is just a size that is not 0, its content and both line ends; its content, or an empty view where

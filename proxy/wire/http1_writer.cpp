@@ -50,21 +50,17 @@ bool is_nominated(const Fields& fields, std::string_view name) {
 
 void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without) {
   without = without | kHopByHop;
-  const bool any_nominated = !nominates_nothing_more(fields);
+  const bool any_nominated = fields.has(FieldName::Connection) && !nominates_nothing_more(fields);
   std::string_view run;  // lines that follow each other, copied in one go
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (without.has(fields.known(i)) || (any_nominated && is_nominated(fields, fields[i].name))) {
-      out.append(run);
-      run = {};
-      continue;
-    }
-    const auto line = fields.line(i);
-    if (run.data() + run.size() == line.data()) {
+    const bool is_left_out = without.has(fields.known(i)) || (any_nominated && is_nominated(fields, fields[i].name));
+    const auto line = is_left_out ? std::string_view() : fields.line(i);
+    if (!is_left_out && run.data() + run.size() == line.data()) {
       run = {run.data(), run.size() + line.size()};
-      continue;
+    } else {
+      if (!run.empty()) out.append(run);
+      run = line;
     }
-    out.append(run);
-    run = line;
   }
   out.append(run);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes as a response head: what comes out keeps its promises, and the verdict on a beginning (cut at a place that
-// the first two bytes choose) agrees with the one on the whole. The third byte chooses the request's method.
+// Any bytes as a response head: what comes out keeps its promises, the verdict on a beginning (cut at a place that the
+// first two bytes choose) agrees with the one on the whole, and what was taken as a plain head is what Boost.Beast
+// reads. The third byte chooses the request's method.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -35,6 +36,21 @@ void check_promises(const ResponseHead& head, const HeadResult& result, std::str
   require(!head.keep_alive || framing != Framing::UntilClose);
 }
 
+// With a field that is not plain, which leaves all to the guards and Beast.
+void check_beast_agrees(const ResponseHead& head, std::string_view text, std::string_view method) {
+  ResponseHead other;
+  const auto longer = std::string(text.substr(0, text.size() - 2)) + "X:\r\n\r\n";
+  const auto result = parse_response_head(longer, {1 << 20, 1000}, method, other);
+  require(result.status == Status::Done && result.consumed == longer.size());
+  require(other.status == head.status && other.reason == head.reason);
+  require(other.http11 == head.http11 && other.keep_alive == head.keep_alive);
+  require(other.framing == head.framing && other.length == head.length);
+  require(other.fields.size() == head.fields.size() + 1);
+  for (std::size_t i = 0; i < head.fields.size(); ++i) {
+    require(other.fields.line(i) == head.fields.line(i) && other.fields.known(i) == head.fields.known(i));
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -44,7 +60,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const HeadLimits limits{4096, 32};
   ResponseHead head;
   const auto whole = parse_response_head(input, limits, method, head);
-  if (whole.status == Status::Done) check_promises(head, whole, input, method);
+  if (whole.status == Status::Done) {
+    check_promises(head, whole, input, method);
+    check_beast_agrees(head, std::string_view(input).substr(0, whole.consumed), method);
+  }
   if (whole.status == Status::Bad) require(whole.http_status == 502);
 
   const std::size_t cut = (data[0] | data[1] << 8) % (input.size() + 1);
