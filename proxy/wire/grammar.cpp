@@ -21,6 +21,7 @@ std::size_t element_size(std::string_view list) {
 }  // namespace
 
 bool list_has_token(std::string_view value, std::string_view token) {
+  if (value.size() <= token.size()) return equals_ignoring_case(value, token);
   if (value.find(',') == std::string_view::npos) return equals_ignoring_case(trimmed(value), token);
   while (!value.empty()) {
     const auto size = element_size(value);

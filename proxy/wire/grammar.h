@@ -56,11 +56,12 @@ bool is(std::string_view text, const char (&word)[N]) {
 }
 
 constexpr bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; };
   if (a.size() != b.size()) return false;
   if (a == b) return true;  // as a rule
   for (std::size_t i = 0; i < a.size(); ++i) {
-    if (lower(a[i]) != lower(b[i])) return false;
+    if (a[i] == b[i]) continue;
+    const char lower = static_cast<char>(a[i] | 0x20);
+    if (lower != static_cast<char>(b[i] | 0x20) || lower < 'a' || lower > 'z') return false;
   }
   return true;
 }
