@@ -59,16 +59,19 @@ class Ring final : public Ranker {
   void place_points(std::span<const Spec> backends, std::uint64_t seed);
   void index_points();
 
-  // The first point at or clockwise after a place.
+  // The first point at or clockwise after a place. Added up as far as it goes, since nobody can guess where a place
+  // falls among the one or two points of its bucket: a wrong guess costs more than both.
   std::size_t at_or_after(std::uint64_t place) const {
     std::size_t at = bucket_starts_[place >> bucket_shift_];
-    while (at < points_.size() && points_[at] < place) ++at;
-    return at < points_.size() ? at : 0;
+    at += points_[at] < place ? 1 : 0;
+    at += points_[at] < place ? 1 : 0;
+    while (points_[at] < place) ++at;
+    return at < ranks_.size() ? at : 0;
   }
 
   std::vector<Index> by_name_;
-  std::vector<std::uint64_t> points_;         // ascending; points on one place in the order of their ranks
-  std::vector<Index> ranks_;                  // whose they are
+  std::vector<std::uint64_t> points_;         // ascending; on one place in the order of their ranks; and a last one
+  std::vector<Index> ranks_;                  // whose they are; the last point, which ends each search, is nobody's
   std::vector<std::uint32_t> bucket_starts_;  // by a place's leading bits: how many points have smaller leading bits
   unsigned bucket_shift_ = 0;
 };
@@ -82,28 +85,29 @@ void Ring::place_points(std::span<const Spec> backends, std::uint64_t seed) {
     }
   }
   std::sort(placed.begin(), placed.end());
-  points_.reserve(placed.size());
+  points_.reserve(placed.size() + 1);
   ranks_.reserve(placed.size());
   for (const auto& [point, rank] : placed) {
     points_.push_back(point);
     ranks_.push_back(rank);
   }
+  points_.push_back(UINT64_MAX);
 }
 
 // About one bucket a point, so that at_or_after() looks at one or two of them.
 void Ring::index_points() {
-  const auto bits = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(points_.size(), kPointsPerWeight))) - 1;
+  const auto bits = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(ranks_.size(), kPointsPerWeight))) - 1;
   bucket_shift_ = 64 - bits;
   bucket_starts_.resize(std::size_t{1} << bits);
   std::size_t at = 0;
   for (std::size_t bucket = 0; bucket < bucket_starts_.size(); ++bucket) {
-    while (at < points_.size() && points_[at] >> bucket_shift_ < bucket) ++at;
+    while (at < ranks_.size() && points_[at] >> bucket_shift_ < bucket) ++at;
     bucket_starts_[bucket] = static_cast<std::uint32_t>(at);
   }
 }
 
 Index Ring::first(std::uint64_t key_hash) const {
-  assert(!points_.empty());
+  assert(!ranks_.empty());
   std::uint64_t best_distance = UINT64_MAX;
   Index best_rank = 0xFFFF;
   for (std::size_t i = 0; i < kProbes; ++i) {
@@ -123,7 +127,7 @@ Index Ring::first(std::uint64_t key_hash) const {
 // further.
 void Ring::rank(std::uint64_t key_hash, std::vector<Index>& out) const {
   out.clear();
-  if (points_.empty()) return;
+  if (ranks_.empty()) return;
   std::array<Cursor, kProbes> heap;
   for (std::size_t i = 0; i < kProbes; ++i) {
     const std::uint64_t place = probe(key_hash, i);
@@ -139,7 +143,7 @@ void Ring::rank(std::uint64_t key_hash, std::vector<Index>& out) const {
     }
     std::pop_heap(heap.begin(), heap.end(), std::greater<>());
     Cursor& cursor = heap.back();
-    cursor.at = cursor.at + 1 < points_.size() ? cursor.at + 1 : 0;
+    cursor.at = cursor.at + 1 < ranks_.size() ? cursor.at + 1 : 0;
     cursor.distance = points_[cursor.at] - cursor.probe;
     cursor.rank = ranks_[cursor.at];
     std::push_heap(heap.begin(), heap.end(), std::greater<>());
@@ -152,9 +156,9 @@ void Ring::rank(std::uint64_t key_hash, std::vector<Index>& out) const {
 // equal parts to all points whose gap is longer.
 std::vector<double> Ring::shares() const {
   std::vector<std::pair<double, Index>> gaps;
-  gaps.reserve(points_.size());
-  for (std::size_t i = 0; i < points_.size(); ++i) {
-    const std::uint64_t before = points_[i == 0 ? points_.size() - 1 : i - 1];
+  gaps.reserve(ranks_.size());
+  for (std::size_t i = 0; i < ranks_.size(); ++i) {
+    const std::uint64_t before = points_[i == 0 ? ranks_.size() - 1 : i - 1];
     gaps.emplace_back(static_cast<double>(points_[i] - before), ranks_[i]);
   }
   std::sort(gaps.begin(), gaps.end());
