@@ -4,8 +4,9 @@
 //
 //   points    a backend of weight w has 256 × w points; number n, from 0, is XXH3-64(name bytes, n as 4 bytes
 //             little-endian; seed)
-//   probes    a key has 32; number i, from 1, is mix64(XXH3-64(key bytes; seed) + i × 0x9E3779B97F4A7C15), mix64 as in
-//   hash.h distance  of a backend from a key: the smallest (point - probe) over all its points and all the key's probes
+//   probes    a key has 32; number i, from 1, is mix64(XXH3-64(key bytes; seed) + i × 0x9E3779B97F4A7C15), mix64 as
+//             in hash.h
+//   distance  of a backend from a key: the smallest (point - probe) over all its points and all the key's probes
 //   ranking   backends by distance, nearest first; ties by the byte order of names
 //
 // A backend's distance depends on nothing but itself: adding one moves keys only to it, removing one only its own.

@@ -28,8 +28,8 @@ class Fields {
   void clear();
   // Begins anew with a copy of `lines`, of which add_line() names the fields; so many are expected.
   void copy_lines(std::string_view lines, std::size_t fields);
-  // The next field is the line at `at`, written as it is sent: "Name: value\r\n". `known` is field_name() of it. The
-  // lines follow with hold_lines(); nothing else is added to such fields before.
+  // The next field is the line at `at`, written as it is sent: "Name: value\r\n". `known` is field_name() of it. All
+  // of the lines are there before, or come with hold_lines() before anything is read or added.
   void name_line(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size) {
     slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name_size),
                       static_cast<std::uint32_t>(value_size), known});

@@ -15,7 +15,6 @@ namespace {
 
 // `line` is a beginning of a request line. The bound on methods bounds the work on a beginning, too.
 const char* fault_in_request_line(std::string_view line, bool is_whole) {
-  constexpr std::size_t kMaxMethod = 64;
   if (line.empty()) return is_whole ? "empty request line" : nullptr;
   const auto method = line.substr(0, std::min(line.find(' '), kMaxMethod + 1));
   if (method.size() > kMaxMethod) return "the method is too long";

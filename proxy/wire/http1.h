@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1.x messages in: heads and bodies (RFC 9110, RFC 9112). Parsing is Boost.Beast's basic_parser, which lives in
-// http1.cpp alone, with the guards that it lacks (head_guards.h); tests/wire/http1_test.cpp has a row for each. No
-// sockets, no clock.
+// HTTP/1.x messages in: heads and bodies (RFC 9110, RFC 9112). Plain heads are taken apart in one pass (plain_head.h).
+// All else is for Boost.Beast's basic_parser, which lives in http1.cpp alone, with the guards that it lacks
+// (head_guards.h); tests/wire/http1_refusal_test.cpp has a row for each. No sockets, no clock.
 //
 // A head is parsed in one go, once all of it is there; a body is decoded as it comes. Messages are always serialised
 // anew (http1_writer.h): a raw line is never passed on.

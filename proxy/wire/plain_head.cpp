@@ -11,7 +11,8 @@ namespace limpet::wire {
 
 namespace {
 
-constexpr std::size_t kMostMethod = 64;  // as the guards have it
+// Of a head. Longer ones are rare, and the beginning of one is looked at again with each packet.
+constexpr std::size_t kMostSize = 8192;
 constexpr std::size_t kMostDigits = 18;
 
 // The lines of a head, one after the other.
@@ -44,10 +45,10 @@ bool is_blank(char c) {
 bool take_start_line(std::string_view line, RequestHead& head) {
   constexpr std::string_view kEnd = " HTTP/1.1";
   const std::size_t method = token_size(line);
-  if (method == 0 || method > kMostMethod || line.size() < method + 2 + kEnd.size() || line[method] != ' ')
-    return false;
+  if (method == 0 || method > kMaxMethod || line.size() < method + 2 + kEnd.size() || line[method] != ' ') return false;
   const std::string_view target(line.data() + method + 1, line.size() - method - 1 - kEnd.size());
-  if (!line.ends_with(kEnd) || target.find(' ') != std::string_view::npos) return false;
+  if (!line.ends_with(kEnd)) return false;
+  if (target.find(' ') != std::string_view::npos || target.find('\t') != std::string_view::npos) return false;
   head.method.assign(line.data(), method);
   head.target.assign(target);
   head.http11 = true;
@@ -98,20 +99,28 @@ bool take_field(std::string_view line, std::size_t at, Fields& fields, FieldSumm
 }
 
 template <typename Head>
-std::size_t take(std::string_view input, const HeadLimits& limits, Head& head, FieldSummary& summary) {
-  Lines lines(input.substr(0, limits.max_head));
+std::size_t take_lines(std::string_view input, std::size_t max_fields, Head& head, FieldSummary& summary) {
+  Lines lines(input);
   std::string_view line;
   if (!lines.next(line) || !take_start_line(line, head)) return 0;
-  head.fields.clear();
   const std::size_t begin = lines.taken();
   for (std::size_t at = begin; lines.next(line); at = lines.taken()) {
     if (line.empty()) {
       head.fields.hold_lines(input.substr(begin, at - begin));
       return lines.taken();
     }
-    if (head.fields.size() == limits.max_fields || !take_field(line, at - begin, head.fields, summary)) return 0;
+    if (head.fields.size() == max_fields || !take_field(line, at - begin, head.fields, summary)) return 0;
   }
   return 0;
+}
+
+template <typename Head>
+std::size_t take(std::string_view input, const HeadLimits& limits, Head& head, FieldSummary& summary) {
+  head.fields.clear();
+  const auto window = input.substr(0, std::min(limits.max_head, kMostSize));
+  const std::size_t size = take_lines(window, limits.max_fields, head, summary);
+  if (size == 0) head.fields.clear();
+  return size;
 }
 
 }  // namespace

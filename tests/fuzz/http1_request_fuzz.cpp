@@ -70,6 +70,15 @@ void check_beast_agrees(const RequestHead& head, std::string_view text) {
   }
 }
 
+// Nor is anything refused that they would take.
+void check_beast_refuses(std::string_view input, const HeadLimits& limits) {
+  const auto end = input.find("\r\n\r\n");
+  if (end == std::string_view::npos) return;
+  RequestHead other;
+  const auto longer = std::string(input.substr(0, end + 2)) + "X:\r\n\r\n";
+  require(parse_request_head(longer, limits, other).status == Status::Bad);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -83,6 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_rewritten(head);
     check_beast_agrees(head, std::string_view(input).substr(0, whole.consumed));
   }
+  if (whole.status == Status::Bad) check_beast_refuses(input, limits);
 
   const std::size_t cut = (data[0] | data[1] << 8) % (input.size() + 1);
   const std::string beginning = input.substr(0, cut);

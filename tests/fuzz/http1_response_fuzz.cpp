@@ -51,6 +51,15 @@ void check_beast_agrees(const ResponseHead& head, std::string_view text, std::st
   }
 }
 
+// Nor is anything refused that they would take.
+void check_beast_refuses(std::string_view input, const HeadLimits& limits, std::string_view method) {
+  const auto end = input.find("\r\n\r\n");
+  if (end == std::string_view::npos) return;
+  ResponseHead other;
+  const auto longer = std::string(input.substr(0, end + 2)) + "X:\r\n\r\n";
+  require(parse_response_head(longer, limits, method, other).status == Status::Bad);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -64,7 +73,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check_promises(head, whole, input, method);
     check_beast_agrees(head, std::string_view(input).substr(0, whole.consumed), method);
   }
-  if (whole.status == Status::Bad) require(whole.http_status == 502);
+  if (whole.status == Status::Bad) {
+    require(whole.http_status == 502);
+    check_beast_refuses(input, limits, method);
+  }
 
   const std::size_t cut = (data[0] | data[1] << 8) % (input.size() + 1);
   const std::string beginning = input.substr(0, cut);
