@@ -96,7 +96,8 @@ void Exchange::take_response(std::string_view bytes) {
 bool Exchange::take_head(std::string_view& bytes) {
   const auto leased = worker_.response_heads().lease();
   wire::ResponseHead& head = *leased;
-  const auto result = wire::parse_response_head(bytes, {record_->route->http.max_head, 256}, head_->method, head);
+  const std::string_view method = is_head_ ? "HEAD" : "GET";  // for all that it matters to a response
+  const auto result = wire::parse_response_head(bytes, {record_->route->http.max_head, 256}, method, head);
   if (result.status == wire::Status::NeedMore) {
     input_.append(bytes);
     return false;

@@ -158,8 +158,8 @@ class Exchange final : public Owned,
   Time deadline_{};  // of the present state; Time{}: none
   std::uint64_t body_taken_ = 0;
   Buffer input_;                             // the beginning of a response head
-  Spares<wire::RequestHead>::Lease head_;    // given back when the response has begun
-  Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; given back likewise
+  Spares<wire::RequestHead>::Lease head_;    // given back as soon as no answer depends on it
+  Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
   std::unique_ptr<Affinity::Ask> ask_;
   std::string new_cookie_;
   std::string sniffed_;  // the beginning of an Engine.IO handshake body
