@@ -69,6 +69,7 @@ void Exchange::read_backend() {
   if (events_) prefetch(*events_);
   prefetch(*record_);
   if (ask_) prefetch(*ask_);
+  if (request_text_) prefetch(*request_text_);
   const net::IoResult got = backend_->read(worker_.scratch(), Worker::kScratch);
   client_.expect_write();
   if (ask_) Affinity::expect_release(record_->member);  // the response begins, and soon ends
