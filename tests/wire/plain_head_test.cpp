@@ -107,9 +107,10 @@ BOOST_AUTO_TEST_CASE(what_must_be_interpreted_is_not) {
     BOOST_TEST(take<RequestHead>("GET / HTTP/1.1\r\n" + fields) == (line.empty() ? 18U : 0U), line);
     BOOST_TEST(take<ResponseHead>("HTTP/1.1 200 OK\r\n" + fields) == (line.empty() ? 19U : 0U), line);
   }
-  for (const std::string start : {"", " / HTTP/1.1", "G\x01T / HTTP/1.1", "G(T / HTTP/1.1", "GET  HTTP/1.1",
-                                  "GET HTTP/1.1", "GET /  HTTP/1.1", "GET  / HTTP/1.1", "GET / a HTTP/1.1",
-                                  "GET / HTTP/1.0", "GET / HTTP/1.1 ", "GET / http/1.1", "GET /", "GET\t/ HTTP/1.1"}) {
+  for (const std::string start :
+       {"", " / HTTP/1.1", "G\x01T / HTTP/1.1", "G(T / HTTP/1.1", "GET  HTTP/1.1", "GET HTTP/1.1", "GET /  HTTP/1.1",
+        "GET  / HTTP/1.1", "GET / a HTTP/1.1", "GET / HTTP/1.0", "GET / HTTP/1.1 ", "GET / http/1.1", "GET /",
+        "GET\t/ HTTP/1.1", "GET /\t HTTP/1.1"}) {
     BOOST_TEST(take<RequestHead>(start + "\r\nHost: a\r\n\r\n") == 0U, start);
   }
   BOOST_TEST(take<RequestHead>(std::string(65, 'A') + " / HTTP/1.1\r\nHost: a\r\n\r\n") == 0U);
@@ -142,7 +143,8 @@ BOOST_AUTO_TEST_CASE(what_was_not_taken_leaves_no_fields) {
 BOOST_AUTO_TEST_CASE(beast_reads_the_same) {
   // Lines that are plain and lines that nearly are, put together and now and then damaged.
   const std::string starts[] = {"GET /a HTTP/1.1",         "POST /b?c HTTP/1.1", "OPTIONS * HTTP/1.1",
-                                "GET http://a/b HTTP/1.1", "GET /\t HTTP/1.1",   "GET /# HTTP/1.1"};
+                                "GET http://a/b HTTP/1.1", "GET /\t HTTP/1.1",   "GET /# HTTP/1.1",
+                                "CONNECT a\tb HTTP/1.1"};
   const std::string answers[] = {"HTTP/1.1 200 OK", "HTTP/1.1 204 No Content", "HTTP/1.1 101 ", "HTTP/1.1 404 a\tb"};
   const std::string lines[] = {"Host: a",
                                "host: b:80",
