@@ -72,7 +72,6 @@ class Exchange final : public Owned,
   void connect_failed(bool timed_out);
   void pick_again();
   void forget_farewell();
-  void send_request();
   void append_request_head(std::string& out);
   void append_forwarded(std::string& out);
 
@@ -158,7 +157,7 @@ class Exchange final : public Owned,
   Time deadline_{};  // of the present state; Time{}: none
   std::uint64_t body_taken_ = 0;
   Buffer input_;                             // the beginning of a response head
-  Spares<wire::RequestHead>::Lease head_;    // given back as soon as no answer depends on it
+  Spares<wire::RequestHead>::Lease head_;    // given back as soon as nothing more is asked of it
   Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
   std::unique_ptr<Affinity::Ask> ask_;
   std::string new_cookie_;

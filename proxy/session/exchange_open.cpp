@@ -182,7 +182,7 @@ void Exchange::pick() {
     }
     sniffing_ = engine_io_poll_ && !engine_io_session_ && head_->method == "GET";
   }
-  // Only these are answered, should it come to that, by what their head says.
+  // Only of these it is asked again: to verify a 101, or for an answer in the protocol's own words.
   if (!asks_websocket_ && shape_ != Protocol::Sse && !engine_io_poll_) head_.reset();
   Affinity::Leavers leavers;
   const auto pick = worker_.shared().affinity.reserve(record_->member, *ask_, worker_.now(), leavers);

@@ -48,7 +48,7 @@ class Outlet {
   void drop(Worker& worker);
 
   // --- the outbox's call ---
-  // Ok: all was taken. WouldBlock: the rest waits.
+  // Ok: all was taken. WouldBlock: the rest waits. Reset: nothing does, and the peer is gone.
   net::IoStatus send_now(Worker& worker, net::Stream& stream, std::string_view bytes);
 
  private:

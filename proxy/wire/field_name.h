@@ -51,6 +51,8 @@ FieldName field_name(std::string_view name);
 // A set of them.
 class FieldNames {
  public:
+  static constexpr unsigned kMost = 64;  // names that there can be
+
   constexpr FieldNames() = default;
   constexpr FieldNames(std::initializer_list<FieldName> names) {
     for (const FieldName name : names) add(name);

@@ -29,11 +29,16 @@ class Fields {
   // Begins anew with a copy of `lines`, of which add_line() names the fields; so many are expected.
   void copy_lines(std::string_view lines, std::size_t fields);
   // The next field is the line at `at`, written as it is sent: "Name: value\r\n". `known` is field_name() of it. All
-  // of the lines are there before, or come with hold_lines() before anything is read or added.
+  // of the lines are there before; or begin_lines() was called, and they come with hold_lines() before anything is read
+  // or added.
   void name_line(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size) {
     slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name_size),
                       static_cast<std::uint32_t>(value_size), known});
     present_.add(known);
+  }
+  void begin_lines() {
+    clear();
+    slots_.reserve(kUsual);
   }
   void hold_lines(std::string_view lines) { text_.assign(lines); }
   // `name` and `value` lie in those lines, in their order; `known` is field_name(name). Costs no copy where the line is
@@ -57,6 +62,8 @@ class Fields {
   bool has_token(FieldName name, std::string_view token) const;
 
  private:
+  static constexpr std::size_t kUsual = 16;  // fields of a head, at most as a rule
+
   struct Slot {
     std::uint32_t at, name_size, value_size;
     FieldName known;

@@ -22,7 +22,7 @@ constexpr bool is_token_char(char c) {
 
 namespace grammar_detail {
 
-constexpr auto kTokenChars = [] {
+inline constexpr auto kTokenChars = [] {
   std::array<bool, 256> is{};
   for (std::size_t i = 0; i < is.size(); ++i) is[i] = is_token_char(static_cast<char>(i));
   return is;

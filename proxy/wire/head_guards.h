@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guards around Boost.Beast's parser: what a head must be before Beast sees it, and what its fields must say
-// together afterwards (RFC 9112 §2-3, §6, §9; RFC 9110 §7.2, §10.1.1). For http1.cpp and plain_head.cpp only. Pure
-// functions over hostile bytes.
+// The guards around the parsers: what a head must be before Boost.Beast sees it, and what the fields of any head, plain
+// or not, must say together afterwards (RFC 9112 §2-3, §6, §9; RFC 9110 §7.2, §10.1.1). For http1.cpp and
+// plain_head.cpp only. Pure functions over hostile bytes.
 #pragma once
 
 #include <cstddef>

@@ -116,7 +116,7 @@ std::size_t take_lines(std::string_view input, std::size_t max_fields, Head& hea
 
 template <typename Head>
 std::size_t take(std::string_view input, const HeadLimits& limits, Head& head, FieldSummary& summary) {
-  head.fields.clear();
+  head.fields.begin_lines();
   const auto window = input.substr(0, std::min(limits.max_head, kMostSize));
   const std::size_t size = take_lines(window, limits.max_fields, head, summary);
   if (size == 0) head.fields.clear();

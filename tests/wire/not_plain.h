@@ -29,9 +29,11 @@ inline bool same_start(const ResponseHead& head, const ResponseHead& longer) {
 inline bool same_fields(const Fields& fields, const Fields& longer) {
   if (longer.size() != fields.size() + 1) return false;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    if (longer.line(i) != fields.line(i) || longer.known(i) != fields.known(i)) return false;
+    const bool same_text = longer[i].name == fields[i].name && longer[i].value == fields[i].value;
+    if (!same_text || longer.line(i) != fields.line(i) || longer.known(i) != fields.known(i)) return false;
+    if (longer.find(fields[i].name) != fields.find(fields[i].name)) return false;
   }
-  for (auto i = static_cast<int>(FieldName::Accept); i <= static_cast<int>(FieldName::XRequestId); ++i) {
+  for (auto i = static_cast<unsigned>(FieldName::Accept); i < FieldNames::kMost; ++i) {
     if (longer.has(static_cast<FieldName>(i)) != fields.has(static_cast<FieldName>(i))) return false;
   }
   return true;
