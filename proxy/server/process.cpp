@@ -27,6 +27,7 @@
 #include "proxy/server/health_checks.h"
 #include "proxy/server/reports.h"
 #include "proxy/server/session_list.h"
+#include "proxy/server/shrinkage.h"
 #include "proxy/server/version.h"
 #include "proxy/session/worker.h"
 
@@ -41,7 +42,6 @@ namespace {
 
 constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns want to be even
 constexpr Duration kSweepPeriod = std::chrono::seconds(1);
-constexpr Duration kTrimDelay = std::chrono::seconds(3);  // after the last of many sessions has gone
 constexpr Duration kLastRequests = std::chrono::seconds(1);
 constexpr std::uint64_t kReservedDescriptors = 64;  // for listeners, health checks, admin and logs
 
@@ -129,8 +129,7 @@ class Process final : public Control {
   SessionList session_list_;
 
   Time next_sweep_{};
-  Time shrinking_since_{};
-  std::uint64_t most_held_ = 0;  // connections and keys, at most since memory was given back
+  Shrinkage shrinkage_;  // of connections and keys
   bool trims_next_ = false;
   bool busy_ = false;
   bool leaving_ = false;  // SIGTERM: the process drains itself
@@ -275,13 +274,7 @@ void Process::give_back_memory(Time now) {
   for (const auto& pool : snapshot_->pools) {
     for (const auto& backend : pool->backends) held += backend->keys.load(std::memory_order_relaxed);
   }
-  most_held_ = std::max(most_held_, held);
-  if (most_held_ < 1000 || held > most_held_ / 2) {
-    shrinking_since_ = now;
-    return;
-  }
-  if (now < shrinking_since_ + kTrimDelay) return;
-  most_held_ = held;
+  if (!shrinkage_.is_due(held, now)) return;
   for (auto* worker : shared_.workers) worker->post([worker] { worker->give_back_memory(); });
   trims_next_ = true;  // when the workers have done theirs
 }
