@@ -71,7 +71,7 @@ Duration Loop::run_turn() {
 }
 
 void Loop::finish() {
-  if (ring_) ring_->wait(0);
+  if (ring_) ring_->finish(std::chrono::seconds(1));
 }
 
 int Loop::until_tick_ms() const {

@@ -53,7 +53,7 @@ class Loop {
   // Waits for events and runs their callbacks, and the tick. Returns how long they took.
   Duration run_turn();
 
-  // No turn follows: what the last one wrote leaves now.
+  // No turn follows: what was written leaves now, as far as its peers take it within a second.
   void finish();
 
   // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.

@@ -156,6 +156,18 @@ void Ring::wait(int ms) {
   io_uring_cq_advance(&ring_, count);
 }
 
+void Ring::finish(std::chrono::milliseconds patience) {
+  using std::chrono::steady_clock;
+  const auto until = steady_clock::now() + patience;
+  auto left = std::chrono::milliseconds(0);  // first of all it is handed over
+  do {
+    ready_.clear();  // neither these nor the poller keep it from waiting
+    polled_ = false;
+    wait(static_cast<int>(left.count()));
+    left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
+  } while (free_sends_.size() < kSendBuffers && left.count() > 0);
+}
+
 void Ring::complete(const io_uring_cqe& completion) {
   const auto request = static_cast<std::uint32_t>(completion.user_data);
   switch (static_cast<Kind>(completion.user_data >> 32)) {

@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,6 +44,9 @@ class Ring {
   // Then gives what has come to its streams, which are called by dispatch().
   void wait(int ms);
   void dispatch();
+  // No dispatch() follows, nobody is called any more: hands over what was prepared, and waits until all that is being
+  // sent has been taken, no longer than `patience`.
+  void finish(std::chrono::milliseconds patience);
   // True once for each time that the poller's descriptor became readable.
   bool polled();
 

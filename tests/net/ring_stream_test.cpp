@@ -315,6 +315,48 @@ BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is
   BOOST_TEST(error == ECONNRESET);
 }
 
+// Fills the connection, so that "the end" waits in the ring, and closes it.
+void close_with_tail(Fixture& fixture, Fd fd) {
+  auto stream = TcpStream::open(fixture.loop, std::move(fd), Address());
+  stream->watch(true, false);
+  const std::string much(64 * 1024, 'x');
+  const iovec large{const_cast<char*>(much.data()), much.size()};
+  while (stream->write(&large, 1).status == IoStatus::Ok) {
+  }
+  fixture.write(*stream, "the end");
+  fixture.turns(3);
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_peer_gets_what_was_taken_for_it_though_the_process_ends) {
+  TcpPair pair = connected_pair();
+  std::atomic<bool> finishing = false;
+  std::string got;
+  std::thread peer([&] {
+    finishing.wait(false);
+    int error = 0;
+    got = receive_to_end(pair.theirs.value(), error);
+  });
+  {
+    Fixture ending;
+    close_with_tail(ending, std::move(pair.ours));
+    finishing = true;
+    finishing.notify_one();
+    ending.loop.finish();
+  }
+  peer.join();
+  BOOST_TEST(got.ends_with("the end"));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_does_not_keep_the_process) {
+  TcpPair pair = connected_pair();
+  close_with_tail(*this, std::move(pair.ours));
+  const auto began = steady_clock::now();
+  loop.finish();
+  const auto took = steady_clock::now() - began;
+  BOOST_TEST((took >= milliseconds(900)));  // there was something to wait for
+  BOOST_TEST((took < seconds(10)));
+}
+
 BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end) {
   for (const bool bulk : {false, true}) {
     TcpPair pair = connected_pair();
