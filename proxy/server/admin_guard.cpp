@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of DESIGN's admin API for TCP, in the order in which they are told: Host, Origin, token, Content-Type.
+// The rules of the admin API over TCP, in the order in which they are told: Host, Origin, token, Content-Type.
 #include "proxy/server/admin_guard.h"
 
 #include "proxy/base/crypto.h"

@@ -26,7 +26,7 @@ class Reader {
   void problem(Place place, std::string what);
   // "'weight': expected a whole number from 1 to 256, found a string" about the current key.
   void expected(const Node& node, const std::string& what);
-  // A value that DESIGN.md names and this version lacks.
+  // A value that is to come and this version lacks.
   void unavailable(const Node& node);
 
   const std::string& key() const { return key_; }  // dotted
@@ -49,7 +49,7 @@ std::string describe(const Node& node);
 // The known key that `name` was meant to be; "" where none is near.
 std::string nearest(std::string_view name, const std::vector<std::string>& known);
 
-// Keys and values that DESIGN.md names and this version lacks: known, refused unless they are the default.
+// Keys and values that are to come and this version lacks: known, refused unless they are the default.
 // The names of such keys in the table `path`.
 std::vector<std::string> unavailable_keys(std::string_view path);
 bool is_unavailable_default(std::string_view dotted_key, const Node& value);

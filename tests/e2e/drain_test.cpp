@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The drain as DESIGN promises it, with the real proxy: one of three backends is emptied under traffic, and every
+// The drain as it is promised, with the real proxy: one of three backends is emptied under traffic, and every
 // promise is a checker over the log (checkers.h). Three hundred WebSockets in the normal run, two thousand in the heavy
 // one.
 #include <boost/test/unit_test.hpp>

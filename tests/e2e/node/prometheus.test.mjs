@@ -63,7 +63,7 @@ test('Prometheus scrapes limpet and knows its sessions', async () => {
   assert.deepEqual(new Set(byBackend.map(({ metric }) => metric.backend)), new Set(['a', 'b']));
 });
 
-test('the counters and histograms of DESIGN are there under their names', async () => {
+test('the counters and histograms are there under their names', async () => {
   assert.equal(await value('sum(limpet_sessions_opened_total{protocol="websocket"})'), 7);
   assert.equal(await value('sum(limpet_sessions_closed_total{protocol="websocket",reason="client_closed"})'), 1);
   assert.equal(await value('sum(limpet_websocket_closes_total{code="4xxx",by="client"})'), 1);
