@@ -89,7 +89,7 @@ void Exchange::take_response(std::string_view bytes) {
   while (state_ == State::Sent) {
     if (!take_head(bytes)) return;
   }
-  if (state_ == State::Body && !bytes.empty()) take_body(bytes);
+  if (state_ == State::Body) take_body(bytes);  // the head leaves with it, or alone
   if (state_ == State::Body) arm_timer();
 }
 

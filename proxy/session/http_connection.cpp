@@ -427,6 +427,7 @@ void HttpConnection::close_now() {
   disarm();
   if (exchange_) worker_.retire(std::unique_ptr<Owned>(std::move(exchange_)));
   outlet_.drop(worker_);
+  worker_.to_client().clear();
   input_.clear();
   worker_.retire(std::move(stream_));
   worker_.connection_closed();

@@ -214,6 +214,7 @@ void Worker::retire(std::unique_ptr<net::Stream> stream) {
 }
 
 void Worker::sweep() {
+  assert(to_client_.empty() && to_backend_.empty());  // else it would go out before another connection's bytes
   while (!graveyard_.empty() || !dead_streams_.empty()) {
     buried_.swap(graveyard_);  // what is destroyed may retire more
     buried_.clear();

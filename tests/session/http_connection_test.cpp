@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an answer ends whose client does not take its last bytes at once: the same whether they were written alone or put
-// off until a batch was over. A scripted client before a backend on loopback.
+// An answer's head that comes alone, and how an answer ends whose client does not take its last bytes at once: the same
+// whether they were written alone or put off until a batch was over. A scripted client before a backend on loopback.
 #include "proxy/session/http_connection.h"
 
 #include <sys/eventfd.h>
@@ -116,6 +116,26 @@ const std::string kTail(100, 'b');
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(http_connection)
+
+// It must neither wait for the body nor be left where another client's answer is put together.
+BOOST_DATA_TEST_CASE(a_head_passes_at_once_though_its_body_has_yet_to_come, boost::unit_test::data::make({false, true}),
+                     batched) {
+  struct Case {
+    std::string_view framing, passed_as, body, passed_body;
+  };
+  for (const Case& is : {Case{"Content-Length: 4\r\n", "Content-Length: 4\r\n", "body", "body"},
+                         Case{"Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n",
+                              "4\r\nbody\r\n0\r\n\r\n", "4\r\nbody\r\n0\r\n\r\n"},
+                         Case{"", "Transfer-Encoding: chunked\r\n", "body", "4\r\nbody\r\n"}}) {
+    Rig rig(batched);
+    const std::string head = "HTTP/1.1 200 OK\r\n" + std::string(is.framing) + "\r\n";
+    rig.begins(kGet, head);
+    BOOST_TEST(rig.client.written == "HTTP/1.1 200 OK\r\n" + std::string(is.passed_as) + "\r\n");
+    rig.backend_says(is.body);
+    rig.turns();
+    BOOST_TEST(rig.since() == is.passed_body);
+  }
+}
 
 BOOST_DATA_TEST_CASE(a_client_that_takes_its_answer_slowly_gets_all_of_it, boost::unit_test::data::make({false, true}),
                      batched) {

@@ -144,6 +144,34 @@ test('HTTP/1.0 without a Host reaches the backend as a valid HTTP/1.1 request', 
   backend.stop();
 });
 
+test('a head whose body has yet to come passes at once, and to its own client', async () => {
+  const bodies = new Map();
+  const backend = await serve((request, response) => {
+    const name = request.url.slice(1);
+    response.setHeader('X-Name', name);
+    if (!name.startsWith('late')) return response.end(`for ${name}`);
+    if (name.endsWith('length')) response.setHeader('Content-Length', `for ${name}`.length);
+    response.flushHeaders();
+    bodies.set(name, () => response.end(`for ${name}`));
+  });
+  const limpet = await startLimpet([backend]);
+  const ask = (name) => fetch(`${limpet.url}/${name}`, { signal: AbortSignal.timeout(5000) });
+  try {
+    for (const name of ['late-length', 'late-chunked']) {
+      const late = await ask(name); // resolves with the head
+      assert.equal(late.headers.get('x-name'), name);
+      const other = await ask('other');
+      assert.equal(other.headers.get('x-name'), 'other');
+      assert.equal(await other.text(), 'for other');
+      bodies.get(name)();
+      assert.equal(await late.text(), `for ${name}`);
+    }
+  } finally {
+    await limpet.stop();
+    backend.stop();
+  }
+});
+
 test('a body goes on to a backend that answers before it has read it', async () => {
   const backend = await serve((request, response) => {
     response.writeHead(200, { 'Content-Type': 'text/plain' });
