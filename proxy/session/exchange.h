@@ -105,6 +105,8 @@ class Exchange final : public Owned,
   void drop_backend();
   void give_back_backend();
   void arm_timer();
+  bool request_is_under_way() const { return !request_done_ || !to_backend_.empty(); }
+  void probe_both();
 
   // --- exchange_answers.cpp: what limpet answers by itself ---
   void answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name = {},

@@ -60,6 +60,9 @@ class ExchangeClient {
   // The client has taken nothing of what is pending for so long.
   virtual bool stalled(Duration limit) = 0;
 
+  // The kernel asks the client now and then whether it is still there: nothing comes from it otherwise.
+  virtual void probe_when_idle() = 0;
+
   // The request's body is wanted, or the backend must catch up first.
   virtual void want_body(bool wanted) = 0;
 

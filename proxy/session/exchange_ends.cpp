@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every way in which an exchange ends, and what time asks for.
 #include <algorithm>
+#include <utility>
 
 #include "proxy/base/crypto.h"
 #include "proxy/session/exchange.h"
@@ -9,8 +10,7 @@ namespace limpet::session {
 
 namespace {
 
-constexpr Duration kSilence =
-    std::chrono::seconds(5);  // of a backend in mid-body, before the kernel is asked to probe it
+constexpr Duration kSilence = std::chrono::seconds(5);  // in mid-body, before the kernel is asked to probe both sides
 
 }  // namespace
 
@@ -133,6 +133,7 @@ void Exchange::client_reset() {
 
 void Exchange::client_drained() {
   if (state_ == State::Over) return;
+  last_activity_ = worker_.now();
   if (state_ == State::Draining && client_.pending() == 0) {
     finish(end_reason_);
     state_ = State::Over;
@@ -164,7 +165,8 @@ void Exchange::cut(CloseReason reason) {
     return answer(503, reason, "this took longer than the drain allowed", "Retry-After", retry_after());
   if (events_ && state_ != State::Draining) {
     leaving_ = reason;
-    return end_stream();
+    end_stream();
+    if (state_ != State::Draining) return;  // else its client takes what is left too slowly
   }
   finish(reason);
   state_ = State::Over;
@@ -187,6 +189,7 @@ void Exchange::arm_timer() {
     break;
   case State::Body:
     if (!probing_) due = std::min(due, last_activity_ + kSilence);
+    if (request_is_under_way()) due = std::min(due, last_activity_ + route.http.stall_timeout);
     if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
     if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
     break;
@@ -204,6 +207,13 @@ void Exchange::arm_timer() {
   } else {
     worker_.wheel().arm(*this, std::max(due, now));
   }
+}
+
+// In mid-body, after a silence.
+void Exchange::probe_both() {
+  if (std::exchange(probing_, true)) return;
+  if (backend_ != nullptr) backend_->probe_when_idle();
+  client_.probe_when_idle();
 }
 
 void Exchange::on_timer() {
@@ -242,16 +252,17 @@ void Exchange::on_timer() {
       }
     }
   }
-  if (state_ == State::Body && !probing_ && backend_ != nullptr && now >= last_activity_ + kSilence) {
-    probing_ = true;
-    backend_->probe_when_idle();
+  if (state_ == State::Body && request_is_under_way() && now >= last_activity_ + route.http.stall_timeout) {
+    // Its answer has begun, but neither side goes on with the request.
+    finish(to_backend_.empty() ? CloseReason::SlowClient : CloseReason::IdleTimeout);
+    drop_backend();
+    state_ = State::Over;
+    return client_.abort(true);
   }
+  if (state_ == State::Body && now >= last_activity_ + kSilence) probe_both();
   if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&
       now >= last_activity_ + route.sse.heartbeat) {
-    if (!probing_ && backend_ != nullptr) {
-      probing_ = true;
-      backend_->probe_when_idle();
-    }
+    probe_both();
     const std::string_view comment = events_->heartbeat();
     last_activity_ = now;
     if (!comment.empty()) {

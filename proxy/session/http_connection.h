@@ -43,6 +43,7 @@ class HttpConnection final : public Owned,
   std::size_t pending() const override { return outlet_.pending(); }
   Time stalled_since() const override { return outlet_.stalled_since(); }
   bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }
+  void probe_when_idle() override { stream_->probe_when_idle(); }
   void want_body(bool wanted) override;
   void exchange_over() override;
   void abort(bool with_reset) override;

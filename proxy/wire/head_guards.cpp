@@ -120,6 +120,7 @@ void FieldSummary::add(FieldName name, std::string_view value) {
     coding = value;
     break;
   case FieldName::Connection:
+    connection_size += value.size();
     says_close = says_close || list_has_token(value, "close");
     says_keep_alive = says_keep_alive || list_has_token(value, "keep-alive");
     break;
@@ -129,6 +130,11 @@ void FieldSummary::add(FieldName name, std::string_view value) {
   default:
     break;
   }
+}
+
+Refusal check_connection(const FieldSummary& fields) {
+  constexpr std::size_t kMost = 512;  // bytes; the longest seen from honest senders take 60
+  return fields.connection_size > kMost ? Refusal{400, "Connection names too much"} : Refusal{};
 }
 
 Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither, Framing& framing,

@@ -42,6 +42,7 @@ struct FieldSummary {
   unsigned hosts = 0;
   unsigned lengths = 0;
   unsigned codings = 0;
+  std::size_t connection_size = 0;  // of all Connection values
   std::string_view host;  // the last of each
   std::string_view length;
   std::string_view coding;
@@ -52,6 +53,9 @@ struct FieldSummary {
 
   void add(FieldName name, std::string_view value);
 };
+
+// What a head may say at most about its connection: every other field's name is looked for in it.
+Refusal check_connection(const FieldSummary& fields);
 
 // Body framing by Transfer-Encoding and Content-Length alone; `if_neither` where a message has neither.
 Refusal read_framing(const FieldSummary& fields, bool http11, Framing if_neither, Framing& framing,

@@ -178,6 +178,7 @@ HeadResult parse_request_head(std::string_view input, const HeadLimits& limits, 
   auto result = read_lines(input, limits, out, fields);
   if (result.status != Status::Done) return result;
 
+  if (const auto refusal = check_connection(fields)) return bad(refusal);
   if (const auto refusal = read_target(fields, out)) return bad(refusal);
   if (const auto refusal = read_framing(fields, out.http11, Framing::None, out.framing, out.length))
     return bad(refusal);
@@ -196,6 +197,7 @@ HeadResult parse_response_head(std::string_view input, const HeadLimits& limits,
   if (result.status == Status::Bad) return bad_response(result.why);
   if (result.status == Status::NeedMore) return result;
 
+  if (const auto refusal = check_connection(fields)) return bad_response(refusal.why);
   const auto refusal = read_framing(fields, out.http11, Framing::UntilClose, out.framing, out.length);
   if (refusal) return bad_response(refusal.why);
   const bool has_no_body = is(request_method, "HEAD") || out.status < 200 || out.status == 204 || out.status == 304;

@@ -3,6 +3,7 @@
 // is checked or escaped here.
 #include "proxy/wire/http1_writer.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "proxy/wire/append.h"
@@ -46,6 +47,15 @@ bool is_nominated(const Fields& fields, std::string_view name) {
   return fields.has_token(FieldName::Connection, name);
 }
 
+// CGI and what came after it take '_' and '-' in a name for the same: X_Forwarded_For would stand beside our own field.
+bool passes_for_one_of(FieldNames names, std::string_view name) {
+  constexpr std::size_t kLongest = 32;
+  if (name.size() > kLongest || name.find('_') == std::string_view::npos) return false;
+  char read[kLongest];
+  std::replace_copy(name.begin(), name.end(), read, '_', '-');
+  return names.has(field_name({read, name.size()}));
+}
+
 }  // namespace
 
 void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames without) {
@@ -53,7 +63,9 @@ void append_forwarded_fields(std::string& out, const Fields& fields, FieldNames 
   const bool any_nominated = fields.has(FieldName::Connection) && !nominates_nothing_more(fields);
   std::string_view run;  // lines that follow each other, copied in one go
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    const bool is_left_out = without.has(fields.known(i)) || (any_nominated && is_nominated(fields, fields[i].name));
+    const auto known = fields.known(i);
+    const bool is_left_out = without.has(known) || (any_nominated && is_nominated(fields, fields[i].name)) ||
+                             (known == FieldName::Other && passes_for_one_of(without, fields[i].name));
     const auto line = is_left_out ? std::string_view() : fields.line(i);
     if (!is_left_out && run.data() + run.size() == line.data()) {
       run = {run.data(), run.size() + line.size()};
@@ -191,7 +203,9 @@ std::size_t write_chunk_head(char* to, std::size_t size) {
 void append_last_chunk(std::string& out, const Fields& trailers) {
   out += "0\r\n";
   for (std::size_t i = 0; i < trailers.size(); ++i) {
-    if (!kNoTrailers.has(trailers.known(i))) out.append(trailers.line(i));
+    if (!kNoTrailers.has(trailers.known(i)) && !passes_for_one_of(kNoTrailers, trailers[i].name)) {
+      out.append(trailers.line(i));
+    }
   }
   append_end(out);
 }

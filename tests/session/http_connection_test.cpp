@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// An answer's head that comes alone, and how an answer ends whose client does not take its last bytes at once: the same
-// whether they were written alone or put off until a batch was over. A scripted client before a backend on loopback.
+// An answer's head that comes alone, how an answer ends whose client does not take its last bytes at once, and one
+// whose two sides stand still: the same whether bytes are written at once or put off until a batch is over. A scripted
+// client before a backend on loopback.
 #include "proxy/session/http_connection.h"
 
 #include <sys/eventfd.h>
@@ -89,6 +90,10 @@ class Rig {
   }
   void pass(Duration time) {
     clock_.advance(time);
+    turns();
+  }
+  void cut_all() {
+    worker_->for_each_session([](Session& session) { session.cut(CloseReason::Cut); });
     turns();
   }
   std::string since() const { return client.written.substr(begun_); }
@@ -182,6 +187,42 @@ BOOST_DATA_TEST_CASE(an_answer_that_is_not_taken_to_its_end_ends_by_a_reset,
   for (int i = 0; i < 200 && !rig.client.closed; ++i) rig.pass(seconds(1));
   BOOST_TEST(rig.client.closed);
   BOOST_TEST(rig.client.closed_with_reset);
+}
+
+// However slowly its client takes what is left.
+BOOST_DATA_TEST_CASE(a_cut_ends_an_event_stream_in_mid_event, boost::unit_test::data::make({false, true}), batched) {
+  Rig rig(batched);
+  rig.begins(kGet, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+  rig.client.room = 10;
+  rig.backend_says("66\r\ndata: " + std::string(96, 'x') + "\r\n");
+  rig.turns();
+  rig.cut_all();
+  BOOST_TEST(rig.client.closed);
+  BOOST_TEST(rig.client.closed_with_reset);
+}
+
+// The answer has begun, and the request stands still.
+BOOST_DATA_TEST_CASE(a_request_that_nobody_goes_on_with_ends, boost::unit_test::data::make({false, true}), batched) {
+  Rig rig(batched);
+  rig.begins("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", kBegun);
+  rig.pass(seconds(59));
+  BOOST_TEST(!rig.client.closed);
+  rig.client.brings("more");
+  rig.turns();
+  rig.pass(seconds(59));
+  BOOST_TEST(!rig.client.closed);
+  rig.pass(seconds(2));
+  BOOST_TEST(rig.client.closed);
+  BOOST_TEST(rig.client.closed_with_reset);
+}
+
+BOOST_DATA_TEST_CASE(a_client_behind_a_silent_backend_is_probed, boost::unit_test::data::make({false, true}), batched) {
+  Rig rig(batched);
+  rig.begins(kGet, kBegun);
+  rig.pass(seconds(4));
+  BOOST_TEST(!rig.client.probed);
+  rig.pass(seconds(2));
+  BOOST_TEST(rig.client.probed);
 }
 
 BOOST_DATA_TEST_CASE(a_client_that_is_gone_asks_for_nothing_more, boost::unit_test::data::make({false, true}),

@@ -270,6 +270,31 @@ BOOST_AUTO_TEST_CASE(hostile_responses_are_refused_whole_and_on_every_split) {
   }
 }
 
+// Every field's name is looked for in what Connection says.
+BOOST_AUTO_TEST_CASE(what_connection_says_is_bounded_together) {
+  for (const std::string& element : {std::string(","), std::string("keep-alive"), std::string("a, ")}) {
+    const auto head_with = [&](std::string_view start, std::size_t size) {
+      std::string head = std::string(start) + "\r\n";
+      for (; size > 128; size -= 128) head += "Connection: " + std::string(128, ',') + "\r\n";
+      std::string value = element;
+      while (value.size() < size) value += ",";
+      return head + "Connection: " + value.substr(0, size) + "\r\n\r\n";
+    };
+    RequestHead request;
+    BOOST_TEST((parse_request(head_with("GET / HTTP/1.1\r\nHost: a", 512), request).status == Status::Done));
+    const auto refused = parse_request(head_with("GET / HTTP/1.1\r\nHost: a", 513), request);
+    BOOST_TEST((refused.status == Status::Bad));
+    BOOST_TEST(refused.http_status == 400U);
+    ResponseHead response;
+    BOOST_TEST((parse_response_head(head_with("HTTP/1.1 200 OK", 512), {}, "GET", response).status == Status::Done));
+    BOOST_TEST((parse_response_head(head_with("HTTP/1.1 200 OK", 513), {}, "GET", response).status == Status::Bad));
+  }
+  std::string plain = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 52; ++i) plain += "Connection: keep-alive\r\n";
+  RequestHead request;
+  BOOST_TEST((parse_request(plain + "\r\n", request).status == Status::Bad));
+}
+
 BOOST_AUTO_TEST_CASE(what_can_never_be_a_head_is_refused_at_once) {
   RequestHead request;
   for (const auto text : {"\x16"sv, "GET / HTTP/1.1\r\nHost: a\n"sv, "GET / HTTP/1.1\r\nX: \0"sv, "("sv, "G\n"sv,

@@ -68,6 +68,20 @@ BOOST_AUTO_TEST_CASE(connection_nominates_fields_but_never_protected_ones) {
   BOOST_TEST(passes({}, "X-Trace"));
 }
 
+BOOST_AUTO_TEST_CASE(names_that_cgi_takes_for_those_left_out_are_left_out_too) {
+  Fields fields;
+  for (const auto* name :
+       {"X_Forwarded_For", "x-forwarded_host", "Transfer_Encoding", "X_Trace", "_", "Sec_WebSocket_Key"}) {
+    fields.add(name, "a");
+  }
+  std::string out;
+  append_forwarded_fields(out, fields, {FieldName::XForwardedFor, FieldName::XForwardedHost});
+  BOOST_TEST(out == "X_Trace: a\r\n_: a\r\nSec_WebSocket_Key: a\r\n");
+  out.clear();
+  append_forwarded_fields(out, fields, {});
+  BOOST_TEST(out == "X_Forwarded_For: a\r\nx-forwarded_host: a\r\nX_Trace: a\r\n_: a\r\nSec_WebSocket_Key: a\r\n");
+}
+
 BOOST_AUTO_TEST_CASE(statuses_have_their_reasons) {
   BOOST_TEST(reason_phrase(101) == "Switching Protocols");
   BOOST_TEST(reason_phrase(431) == "Request Header Fields Too Large");
@@ -88,9 +102,9 @@ BOOST_AUTO_TEST_CASE(chunk_heads_are_hexadecimal) {
 BOOST_AUTO_TEST_CASE(the_last_chunk_carries_trailers_but_nothing_that_must_not_be_one) {
   Fields trailers;
   trailers.add("X-Sum", "1");
-  for (const auto* name :
-       {"Transfer-Encoding", "content-length", "Host", "Trailer", "Connection", "Content-Encoding", "Content-Type",
-        "Content-Range", "Authorization", "Cookie", "Set-Cookie", "X-Forwarded-For"}) {
+  for (const auto* name : {"Transfer-Encoding", "content-length", "Host", "Trailer", "Connection", "Content-Encoding",
+                           "Content-Type", "Content-Range", "Authorization", "Cookie", "Set-Cookie", "X-Forwarded-For",
+                           "X_Forwarded_For", "content_type"}) {
     trailers.add(name, "x");
   }
   trailers.add("Server-Timing", "a");
