@@ -96,7 +96,7 @@ void write_fact_families(Sheet& sheet, const Facts& facts) {
              "Sessions that a drain of the backend has yet to move.",
              [](const auto& backend) { return backend.drain_sessions_remaining; });
   write_fact(sheet, facts, Kind::Counter, "limpet_drain_sessions_cut_total",
-             "Sessions cut because a drain reached its deadline.",
+             "Sessions cut in a drain: at no boundary in time, or left at its deadline.",
              [](const auto& backend) { return backend.drain_sessions_cut; });
   sheet.family(Kind::Counter, "limpet_config_reloads_total", "Reloads of the configuration, by result.");
   sheet.sample({{"result", "ok"}}, static_cast<double>(facts.reloads_ok));

@@ -79,7 +79,6 @@ ordered_json session_members(const SessionInfo& session) {
           {"pool", session.pool},
           {"backend", session.backend},
           {"key", session.key},
-          {"key_source", session.key_source},
           {"pick_reason", session.pick_reason},
           {"client", session.client},
           {"route", session.route},

@@ -128,7 +128,6 @@ SessionInfo session_from(const json& from) {
   take(from, "pool", session.pool);
   take(from, "backend", session.backend);
   take(from, "key", session.key);
-  take(from, "key_source", session.key_source);
   take(from, "pick_reason", session.pick_reason);
   take(from, "client", session.client);
   take(from, "route", session.route);

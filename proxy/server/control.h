@@ -59,7 +59,7 @@ struct Status {
 // An open session, as `limpet sessions` lists it.
 struct SessionInfo {
   std::string id;  // "worker.slot.generation"
-  std::string protocol, pool, backend, key, key_source, pick_reason, client, route, listener;
+  std::string protocol, pool, backend, key, pick_reason, client, route, listener;
   std::string state;  // connecting open farewell
   double age_s = 0, idle_s = 0;
   std::uint64_t bytes_to_client = 0, bytes_to_backend = 0, messages_to_client = 0, messages_to_backend = 0;

@@ -62,6 +62,7 @@ void Drains::start(Pool& pool, Backend& backend, const DrainOrder& order, bool p
   for (auto& key : shared_.affinity.keys_on(backend, !process_leaves))
     keys.push_back({std::move(key.key), key.sessions});
   drain->total = backend.sessions.load();
+  drain->cuts_before = backend.cuts.load();
   if (!order.soft) {
     drain->schedule =
         std::make_unique<balancer::Schedule>(std::move(keys), order.over, order.whole_keys, random64(), drain->began);
@@ -134,7 +135,9 @@ void Drains::step(Drain& drain, Time now) {
     cut(drain);
   }
   const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed;
-  if (done && backend.sessions.load(std::memory_order_relaxed) == 0) {
+  const bool is_empty = backend.sessions.load(std::memory_order_acquire) == 0;
+  if (!drain.deadline_passed) drain.cut = cut_so_far(drain);
+  if (done && is_empty) {
     if (drain.process_leaves) return;
     backend.state.store(BackendState::Drained);
     drain.finished = true;
@@ -143,9 +146,14 @@ void Drains::step(Drain& drain, Time now) {
   }
 }
 
+// Before the deadline: those that stood at no boundary when their time to close was over.
+std::uint64_t Drains::cut_so_far(const Drain& drain) {
+  return drain.backend->cuts.load(std::memory_order_relaxed) - drain.cuts_before;
+}
+
 void Drains::cut(Drain& drain) {
   const Backend& backend = *drain.backend;
-  drain.cut = backend.sessions.load(std::memory_order_relaxed);
+  drain.cut = cut_so_far(drain) + backend.sessions.load(std::memory_order_relaxed);
   for (Worker* worker : shared_.workers) {
     worker->post([worker, &backend] {
       std::vector<Session*> theirs;

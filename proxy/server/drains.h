@@ -35,7 +35,7 @@ class Drains {
 
   // nullopt: none is under way.
   std::optional<DrainStatus> status(const session::Backend& backend, Time now) const;
-  // Sessions of `backend` that deadlines have cut so far.
+  // Sessions of `backend` that were cut in drains so far.
   std::uint64_t cut_total(const session::Backend& backend) const;
 
  private:
@@ -52,12 +52,14 @@ class Drains {
     bool finished = false;
     std::uint64_t total = 0;
     std::uint64_t moved = 0;
-    std::uint64_t cut = 0;
+    std::uint64_t cut = 0;          // at a close_timeout or at the deadline
+    std::uint32_t cuts_before = 0;  // of the backend, when the drain began
     bool deadline_passed = false;
   };
 
   const Drain* find(const session::Backend& backend) const;
   void step(Drain& drain, Time now);
+  static std::uint64_t cut_so_far(const Drain& drain);
   void cut(Drain& drain);
 
   session::Shared& shared_;

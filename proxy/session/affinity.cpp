@@ -284,7 +284,7 @@ void Affinity::release(Member& member, Time now) {
   const std::lock_guard lock(shard.mutex);
   (member.previous != nullptr ? member.previous->next : entry.members) = member.next;
   if (member.next != nullptr) member.next->previous = member.previous;
-  member.backend->sessions.fetch_sub(1, std::memory_order_relaxed);
+  member.backend->sessions.fetch_sub(1, std::memory_order_release);  // what it has counted before is seen by then
   member.previous = member.next = nullptr;
   member.entry = nullptr;
   if (entry.members != nullptr) return;

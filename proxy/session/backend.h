@@ -39,6 +39,7 @@ class Backend {
   std::atomic<BackendHealth> health{BackendHealth::Up};
   std::atomic<float> ramp{1.0F};
   std::atomic<std::uint32_t> sessions{0};      // open, of every protocol
+  std::atomic<std::uint32_t> cuts{0};          // sessions that were cut so far, counted before they leave `sessions`
   std::atomic<std::uint32_t> keys{0};          // affinity entries
   std::atomic<bool> has_failed_lately{false};  // so that a success is reported only where it changes something
 

@@ -31,7 +31,9 @@ void Exchange::backend_eof(bool reset) {
     return answer_unavailable(502, reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed);
   }
   keeps_backend_ = false;
-  if (!reset && body_.finish() == wire::Status::Done) return body_done();
+  // An event stream that ends with its connection may as well be that of a backend that died.
+  const bool may_be_lost = record_->protocol() == Protocol::Sse && body_.framing() == wire::Framing::UntilClose;
+  if (!reset && !may_be_lost && body_.finish() == wire::Status::Done) return body_done();
   drop_backend();
   const CloseReason reason = reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed;
   if (record_->protocol() == Protocol::Sse) return end_stream_later(reason);

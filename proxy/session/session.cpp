@@ -89,6 +89,9 @@ void SessionRecord::finish(CloseReason reason) {
     cells_->duration.observe(in_seconds(now - opened_at));
   }
   if (worker.shared().access_log != nullptr) write_access_line(reason, now);
+  if (reason == CloseReason::Cut && member.backend != nullptr) {
+    member.backend->cuts.fetch_add(1, std::memory_order_relaxed);
+  }
   worker.shared().affinity.release(member, now);
   if (limited_) worker.snapshot().listeners[listener].gate->close_session(client);
 }

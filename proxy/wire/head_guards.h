@@ -43,7 +43,7 @@ struct FieldSummary {
   unsigned lengths = 0;
   unsigned codings = 0;
   std::size_t connection_size = 0;  // of all Connection values
-  std::string_view host;  // the last of each
+  std::string_view host;            // the last of each
   std::string_view length;
   std::string_view coding;
   bool says_close = false;

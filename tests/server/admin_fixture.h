@@ -53,7 +53,6 @@ inline SessionInfo example_session() {
   session.pool = "chat";
   session.backend = "chat-1";
   session.key = "al\x1b[31mice\xff";
-  session.key_source = "cookie:sid";
   session.pick_reason = "hash";
   session.client = "192.0.2.7:4000";
   session.route = "/";

@@ -70,6 +70,7 @@ class Rig {
   void backend_says(std::string_view text) {
     BOOST_TEST_REQUIRE(::send(backend_.value(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
   }
+  void backend_ends() { backend_.reset(); }
   std::string backend_hears() {
     char buffer[4096];
     const ssize_t n = ::recv(backend_.value(), buffer, sizeof buffer, 0);
@@ -187,6 +188,17 @@ BOOST_DATA_TEST_CASE(an_answer_that_is_not_taken_to_its_end_ends_by_a_reset,
   for (int i = 0; i < 200 && !rig.client.closed; ++i) rig.pass(seconds(1));
   BOOST_TEST(rig.client.closed);
   BOOST_TEST(rig.client.closed_with_reset);
+}
+
+// It cannot be told from that of a backend that died.
+BOOST_DATA_TEST_CASE(an_event_stream_that_ends_with_its_connection_ends_with_a_retry,
+                     boost::unit_test::data::make({false, true}), batched) {
+  Rig rig(batched);
+  rig.begins(kGet, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n");
+  rig.backend_ends();
+  rig.turns();
+  BOOST_TEST(rig.since().find("\r\nretry: ") != std::string::npos);
+  BOOST_TEST(rig.since().ends_with("\r\n0\r\n\r\n"));
 }
 
 // However slowly its client takes what is left.

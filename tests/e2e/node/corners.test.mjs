@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Corners of HTTP and of leaving, each found by attack: what must be answered, refused or given back, and is counted.
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import http from 'node:http';
 import net from 'node:net';
 import { test } from 'node:test';
-import WebSocket from 'ws';
+import WebSocket, { WebSocketServer } from 'ws';
 import { freePort, startBackend, startLimpet, until } from './limpet.mjs';
 
 async function serve(handler) {
@@ -286,6 +287,33 @@ test('an encoded event stream that was told to leave before it began just ends',
   client.destroy();
   await limpet.stop();
   backends.forEach((backend) => backend.stop());
+});
+
+test('who stands in mid-frame when its time is over is cut, and the drain says so', async () => {
+  const server = http.createServer();
+  const sockets = new WebSocketServer({ server });
+  sockets.on('connection', (socket) => socket._socket.write(Buffer.from([0x82, 100, 1, 2, 3]))); // and no more
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const backend = { name: 'a', port: server.address().port };
+  const limpet = await startLimpet([backend], { route: '[route.websocket]\nclose_timeout = "500ms"' });
+  const command = (...words) =>
+    new Promise((resolve) => execFile(process.env.LIMPET_BINARY, words, (error) => resolve(error ? error.code : 0)));
+  try {
+    const client = new WebSocket(limpet.ws);
+    client.on('error', () => {});
+    const closed = new Promise((resolve) => client.once('close', resolve));
+    await new Promise((resolve) => client.once('open', resolve));
+    const code = await command('drain', 'a', '--force', '--over', '0s', '--deadline', '1m', '--admin', limpet.metrics.replace('/metrics', ''));
+    assert.equal(code, 2);
+    assert.equal(await closed, 1006);
+    const text = await (await limpet.api('/metrics')).text();
+    assert.match(text, /^limpet_drain_sessions_cut_total\{.*backend="a".*\} 1$/m);
+  } finally {
+    await limpet.stop();
+    sockets.close();
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test('the deadline of a drain waits while it is paused', async () => {
