@@ -49,7 +49,7 @@ struct Affinity::Shard {
 
   void erase(Entry& entry) {
     busy(entry);
-    move(*this, entry, nullptr, nullptr);
+    move(entry, nullptr, nullptr);
     entries.erase(entries.find(static_cast<KeyView>(*entry.key)));
   }
 };
@@ -94,7 +94,7 @@ bool Affinity::holds(const Entry& entry, Time now) {
 }
 
 // Changes which backend an entry is on; with `leavers`, its sessions that are elsewhere have to leave.
-void Affinity::move(Shard&, Entry& entry, Backend* to, Leavers* leavers) {
+void Affinity::move(Entry& entry, Backend* to, Leavers* leavers) {
   if (entry.backend != to) {
     auto& misplaced = const_cast<Pool*>(entry.key->pool)->misplaced_keys;
     if (entry.backend != nullptr) {
@@ -151,7 +151,7 @@ Affinity::Pick Affinity::reserve(Member& member, const Ask& ask, Time now, Leave
     if (learned) return reserve_keyed(member, ask, learned->key, &*learned, now, leavers);
   }
   if (ask.has_key) return reserve_keyed(member, ask, ask.key, nullptr, now, leavers);
-  return reserve_balanced(member, ask, now, leavers);
+  return reserve_balanced(member, ask);
 }
 
 Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned,
@@ -175,7 +175,7 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::stri
     found->second.key = &found->first;
   } else {
     shard.busy(found->second);
-    if (!held) move(shard, found->second, nullptr, nullptr);
+    if (!held) move(found->second, nullptr, nullptr);
   }
   Entry& entry = found->second;
   if (astray) {
@@ -187,16 +187,15 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::stri
     entry.home =
         ask.pool->backends[ask.pool->ranker->first(balancer::hash_key(key, ask.pool->settings->hash_seed))].get();
     entry.has_learned = true;
-    move(shard, entry, learned->backend, nullptr);
+    move(entry, learned->backend, nullptr);
   }
-  Pick pick = pick_for(shard, entry, member, ask, learned != nullptr, leavers);
+  Pick pick = pick_for(entry, member, ask, learned != nullptr, leavers);
   if (pick.outcome != Outcome::Picked && entry.members == nullptr) shard.erase(entry);
   return pick;
 }
 
 // Requires: the shard's mutex is held and `entry` is not among the idle ones.
-Affinity::Pick Affinity::pick_for(Shard& shard, Entry& entry, Member& member, const Ask& ask, bool learned,
-                                  Leavers& leavers) {
+Affinity::Pick Affinity::pick_for(Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers) {
   Pool& pool = *ask.pool;
   if (entry.backend != nullptr && entry.backend->serves() && !was_tried(ask.tried, *entry.backend)) {
     join(entry, member, *entry.backend);
@@ -216,12 +215,12 @@ Affinity::Pick Affinity::pick_for(Shard& shard, Entry& entry, Member& member, co
   if (entry.backend == nullptr) entry.home = home;
   entry.remembered = load_factor > 0;
   join(entry, member, chosen);
-  move(shard, entry, &chosen, &leavers);
+  move(entry, &chosen, &leavers);
   const bool fell_back = choice->how == balancer::How::Fallback;
   return {Outcome::Picked, fell_back ? PickReason::Fallback : PickReason::Hash, {}};
 }
 
-Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask, Time, Leavers&) {
+Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask) {
   Pool& pool = *ask.pool;
   thread_local std::vector<balancer::Candidate> candidates;
   pool.candidates(ask.tried, candidates);
@@ -247,7 +246,7 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask, Time, 
     entry.synthetic = synthetic;
   }
   join(entry, member, backend);
-  move(shard, entry, &backend, nullptr);
+  move(entry, &backend, nullptr);
   return pick;
 }
 
@@ -267,7 +266,7 @@ Affinity::Pick Affinity::reserve_next(Member& member, const Ask& ask, Time, Leav
   if (member.next != nullptr) member.next->previous = member.previous;
   Backend& old = *member.backend;
   old.sessions.fetch_sub(1, std::memory_order_relaxed);
-  Pick pick = pick_for(shard, entry, member, ask, false, leavers);
+  Pick pick = pick_for(entry, member, ask, false, leavers);
   if (pick.outcome != Outcome::Picked) {
     join(entry, member, old);  // the caller will release it
     return pick;
@@ -377,7 +376,7 @@ bool Affinity::turn(const Pool& pool, std::string_view key, Backend& from, std::
     candidates[from.index].available = false;
     const std::uint64_t hash = balancer::hash_key(key, pool.settings->hash_seed);
     const auto choice = balancer::choose_by_hash(*pool.ranker, hash, candidates, 0, scratch);
-    move(shard, entry, choice ? pool.backends[choice->backend].get() : nullptr, nullptr);
+    move(entry, choice ? pool.backends[choice->backend].get() : nullptr, nullptr);
   }
   const std::size_t before = leavers.size();
   for (Member* member = entry.members; member != nullptr && leavers.size() - before < most; member = member->next) {

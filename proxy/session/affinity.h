@@ -156,12 +156,12 @@ class Affinity {
   Shard& shard_of(const Pool* pool, std::string_view key);
   static bool holds(const Entry& entry, Time now);
   static void join(Entry& entry, Member& member, Backend& backend);
-  static void move(Shard& shard, Entry& entry, Backend* to, Leavers* leavers);
+  static void move(Entry& entry, Backend* to, Leavers* leavers);
   void make_room(Shard& shard);
-  Pick pick_for(Shard& shard, Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers);
+  Pick pick_for(Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers);
   Pick reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned, Time now,
                      Leavers& leavers);
-  Pick reserve_balanced(Member& member, const Ask& ask, Time now, Leavers& leavers);
+  Pick reserve_balanced(Member& member, const Ask& ask);
   std::optional<Learned> look_up_learned(const Pool& pool, std::string_view id, Time now, milliseconds ttl);
 
   const std::uint64_t max_keys_per_shard_;

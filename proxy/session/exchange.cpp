@@ -19,10 +19,8 @@ constexpr std::size_t kMostSniffed = 1024;
 
 bool is_event_stream(const wire::ResponseHead& head) {
   if (head.status != 200) return false;
-  auto type = head.fields.find(wire::FieldName::ContentType).value_or("");
-  type = type.substr(0, type.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
-  return wire::equals_ignoring_case(type, "text/event-stream");
+  const auto type = head.fields.find(wire::FieldName::ContentType).value_or("");
+  return wire::equals_ignoring_case(wire::trimmed(type.substr(0, type.find(';'))), "text/event-stream");
 }
 
 bool is_encoded(const wire::ResponseHead& head) {

@@ -5,7 +5,10 @@
 // client's side.
 //
 //   Picking → Connecting → Sent → Body → Draining → Over
-//                 ↑___________|  (a backend that fails before anything was sent; a stale idle connection)
+//                 ↑___________|          |      ↑
+//                                        Ending     (the end of an event stream whose backend died has its time)
+//
+// Back to Connecting goes a backend that fails before anything was sent, and a stale idle connection.
 //
 // exchange_open.cpp holds the way to a backend, exchange.cpp the response, exchange_ends.cpp the ways to end and what
 // time asks for, exchange_answers.cpp what limpet says itself.

@@ -37,6 +37,7 @@ void HttpConnection::on_ready(net::Stream&, bool readable, bool writable) {
     if (exchange_) {
       exchange_->client_drained();
     } else if (state_ == State::Closing && outlet_.empty()) {
+      if (eof_) return close_now();
       stream_->shut_write();
       worker_.wheel().arm(*this, worker_.now() + kLinger);
     } else if (state_ == State::Idle && outlet_.empty()) {

@@ -5,6 +5,7 @@
 
 #include "proxy/wire/cookie.h"
 #include "proxy/wire/forwarded.h"
+#include "proxy/wire/grammar.h"
 #include "proxy/wire/jwt.h"
 #include "proxy/wire/uri.h"
 
@@ -24,10 +25,7 @@ std::optional<std::string> bearer_token(const wire::RequestHead& head) {
 }
 
 std::optional<std::string> first_offered(std::string_view list) {
-  const auto end = list.find(',');
-  auto token = list.substr(0, end);
-  while (!token.empty() && (token.front() == ' ' || token.front() == '\t')) token.remove_prefix(1);
-  while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
+  const auto token = wire::trimmed(list.substr(0, list.find(',')));
   if (token.empty()) return std::nullopt;
   return std::string(token);
 }

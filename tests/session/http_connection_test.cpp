@@ -54,8 +54,8 @@ class Rig {
     BOOST_TEST(shared.buffered == 0);
   }
 
-  // The request goes out and the beginning of its answer comes back.
-  void begins(std::string_view request, std::string_view answer) {
+  // The request goes out.
+  void asks(std::string_view request) {
     client.brings(request);
     for (int i = 0; i < 100 && !backend_.open(); ++i) {
       turn();
@@ -63,6 +63,10 @@ class Rig {
     }
     BOOST_TEST_REQUIRE(backend_.open());
     while (backend_hears().empty()) turn();
+  }
+  // Likewise, and the beginning of its answer comes back.
+  void begins(std::string_view request, std::string_view answer) {
+    asks(request);
     backend_says(answer);
     for (int i = 0; i < 100 && !client.written.ends_with(answer.substr(answer.size() - 2)); ++i) turn();
     begun_ = client.written.size();
@@ -119,6 +123,20 @@ constexpr std::string_view kLastGet = "GET / HTTP/1.1\r\nHost: x\r\nConnection: 
 constexpr std::string_view kBegun = "HTTP/1.1 200 OK\r\nContent-Length: 102\r\n\r\naa";
 const std::string kTail(100, 'b');
 
+// The content of whole chunks.
+std::string without_chunks(std::string_view chunks) {
+  std::string content;
+  while (!chunks.empty()) {
+    const auto line = chunks.find("\r\n");
+    BOOST_TEST_REQUIRE(line != std::string_view::npos);
+    const auto size = std::stoul(std::string(chunks.substr(0, line)), nullptr, 16);
+    content += chunks.substr(line + 2, size);
+    BOOST_TEST((chunks.substr(line + 2 + size, 2) == "\r\n"));
+    chunks.remove_prefix(line + 2 + size + 2);
+  }
+  return content;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(http_connection)
@@ -140,6 +158,32 @@ BOOST_DATA_TEST_CASE(a_head_passes_at_once_though_its_body_has_yet_to_come, boos
     rig.backend_says(is.body);
     rig.turns();
     BOOST_TEST(rig.since() == is.passed_body);
+  }
+}
+
+BOOST_DATA_TEST_CASE(an_answer_passes_in_whatever_pieces_it_comes, boost::unit_test::data::make({false, true}),
+                     batched) {
+  for (const std::string_view framed : {"Content-Length: 8\r\n\r\nthe body", "\r\nthe body",
+                                        "Transfer-Encoding: chunked\r\n\r\n4\r\nthe \r\n4\r\nbody\r\n0\r\n\r\n"}) {
+    const std::string answer = "HTTP/1.1 200 OK\r\n" + std::string(framed);
+    const std::size_t head_size = answer.find("\r\n\r\n") + 4;
+    const bool until_close = framed.starts_with("\r\n");
+    for (std::size_t size = 1; size < answer.size(); ++size) {
+      BOOST_TEST_INFO_SCOPE(size << " bytes of " << answer);
+      Rig rig(batched);
+      rig.asks(kGet);
+      rig.backend_says(answer.substr(0, size));
+      rig.turns();
+      BOOST_TEST(rig.client.written.empty() == (size < head_size));
+      rig.backend_says(answer.substr(size));
+      if (until_close) rig.backend_ends();
+      rig.turns();
+      const auto body_at = rig.client.written.find("\r\n\r\n") + 4;
+      const auto body = rig.client.written.substr(body_at);
+      const bool chunked = rig.client.written.find("chunked") < body_at;
+      BOOST_TEST(chunked == !framed.starts_with("Content-Length"));
+      BOOST_TEST((chunked ? without_chunks(body) : body) == "the body");
+    }
   }
 }
 
