@@ -52,9 +52,6 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
   if (!to.is_unix()) {
     const int on = 1;
     ::setsockopt(fd.value(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    // What is said first carries the handshake's last acknowledgement: a packet less (tcp(7), TCP_QUICKACK).
-    const int off = 0;
-    ::setsockopt(fd.value(), IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
   }
   bool at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   if (!at_once && errno == EINPROGRESS && to.is_loopback()) {

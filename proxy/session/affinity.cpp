@@ -24,11 +24,17 @@ struct Affinity::Entry {
   bool has_learned = false;  // learned ids point here
 };
 
+// A long key counts as several: their number bounds the table's memory, too.
+std::uint64_t Affinity::weight_of(std::string_view key) {
+  return 1 + key.size() / 256;
+}
+
 struct Affinity::Shard {
   std::mutex mutex;
   std::unordered_map<Key, Entry, Hash, Equal> entries;
   Entry* oldest = nullptr;  // idle entries, in the order in which they became so
   Entry* newest = nullptr;
+  std::uint64_t weight = 0;  // of all entries
 
   std::mutex learned_mutex;  // never held together with mutex
   std::unordered_map<Key, Learned, Hash, Equal> learned;
@@ -49,6 +55,7 @@ struct Affinity::Shard {
 
   void erase(Entry& entry) {
     busy(entry);
+    weight -= weight_of(entry.key->key);
     move(entry, nullptr, nullptr);
     entries.erase(entries.find(static_cast<KeyView>(*entry.key)));
   }
@@ -56,6 +63,8 @@ struct Affinity::Shard {
 
 namespace {
 
+constexpr std::size_t kMostId = 256;                     // bytes of an id that is learned
+constexpr std::size_t kMostKeyOfId = 1024;               // of the key for which it is, which stands with each id
 constexpr auto kClosedIdKept = std::chrono::minutes(2);  // how long a closed learned id is recognised as closed
 
 std::uint64_t table_seed() {
@@ -126,8 +135,10 @@ void Affinity::join(Entry& entry, Member& member, Backend& backend) {
   backend.sessions.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Affinity::make_room(Shard& shard) {
-  while (shard.entries.size() >= max_keys_per_shard_ && shard.oldest != nullptr) shard.erase(*shard.oldest);
+// For an entry of `key`, which is emplaced next.
+void Affinity::make_room(Shard& shard, std::string_view key) {
+  shard.weight += weight_of(key);
+  while (shard.weight > max_keys_per_shard_ && shard.oldest != nullptr) shard.erase(*shard.oldest);
 }
 
 std::optional<Affinity::Learned> Affinity::look_up_learned(const Pool& pool, std::string_view id, Time now,
@@ -170,7 +181,7 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::stri
     if (astray && !ask.last_words) return {Outcome::Gone, PickReason::Learned, {}};
   }
   if (found == shard.entries.end()) {
-    make_room(shard);
+    make_room(shard, key);
     found = shard.entries.emplace(Key{ask.pool, std::string(key)}, Entry{}).first;
     found->second.key = &found->first;
   } else {
@@ -236,11 +247,11 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask) {
   const std::string key = synthetic ? synthetic_key() : pick.new_cookie;
   Shard& shard = shard_of(&pool, key);
   const std::lock_guard lock(shard.mutex);
-  make_room(shard);
   const auto [found, fresh] = shard.entries.emplace(Key{&pool, key}, Entry{});
   Entry& entry = found->second;
   shard.busy(entry);
   if (fresh) {
+    make_room(shard, key);
     entry.key = &found->first;
     entry.home = &backend;
     entry.synthetic = synthetic;
@@ -305,7 +316,8 @@ void Affinity::expect_release(const Member& member) {
 }
 
 void Affinity::learn(const Member& member, std::string_view id, Time now) {
-  if (member.entry == nullptr || id.empty() || id.size() > 256) return;
+  if (member.entry == nullptr || id.empty() || id.size() > kMostId) return;
+  if (member.entry->key->key.size() > kMostKeyOfId) return;
   const Pool& pool = *member.entry->key->pool;
   const std::string key = member.entry->key->key;
   {

@@ -154,10 +154,11 @@ class Affinity {
 
   static std::size_t table_hash(const Pool* pool, std::string_view key) noexcept;
   Shard& shard_of(const Pool* pool, std::string_view key);
+  static std::uint64_t weight_of(std::string_view key);
   static bool holds(const Entry& entry, Time now);
   static void join(Entry& entry, Member& member, Backend& backend);
   static void move(Entry& entry, Backend* to, Leavers* leavers);
-  void make_room(Shard& shard);
+  void make_room(Shard& shard, std::string_view key);
   Pick pick_for(Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers);
   Pick reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned, Time now,
                      Leavers& leavers);

@@ -108,7 +108,7 @@ class Exchange final : public Owned,
   void drop_backend();
   void give_back_backend();
   void arm_timer();
-  bool request_is_under_way() const { return !request_done_ || !to_backend_.empty(); }
+  bool stands_still() const;
   void probe_both();
 
   // --- exchange_answers.cpp: what limpet answers by itself ---

@@ -31,9 +31,12 @@ void Exchange::backend_eof(bool reset) {
     return answer_unavailable(502, reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed);
   }
   keeps_backend_ = false;
-  // An event stream that ends with its connection may as well be that of a backend that died.
-  const bool may_be_lost = record_->protocol() == Protocol::Sse && body_.framing() == wire::Framing::UntilClose;
-  if (!reset && !may_be_lost && body_.finish() == wire::Status::Done) return body_done();
+  const bool is_whole = !reset && body_.finish() == wire::Status::Done;
+  if (is_whole && events_ && body_.framing() == wire::Framing::UntilClose) {
+    end_reason_ = CloseReason::BackendClosed;
+    return end_stream();  // with a retry: this may as well be the end of a backend that died
+  }
+  if (is_whole) return body_done();
   drop_backend();
   const CloseReason reason = reset ? CloseReason::ResetByBackend : CloseReason::BackendClosed;
   if (record_->protocol() == Protocol::Sse) return end_stream_later(reason);
@@ -191,7 +194,7 @@ void Exchange::arm_timer() {
     break;
   case State::Body:
     if (!probing_) due = std::min(due, last_activity_ + kSilence);
-    if (request_is_under_way()) due = std::min(due, last_activity_ + route.http.stall_timeout);
+    if (stands_still()) due = std::min(due, last_activity_ + route.http.stall_timeout);
     if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
     if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
     break;
@@ -209,6 +212,12 @@ void Exchange::arm_timer() {
   } else {
     worker_.wheel().arm(*this, std::max(due, now));
   }
+}
+
+// The answer has begun, but neither side need go on with the request. A client that is busy with its answer has another
+// limit.
+bool Exchange::stands_still() const {
+  return (!request_done_ || !to_backend_.empty()) && client_.pending() == 0;
 }
 
 // In mid-body, after a silence.
@@ -254,8 +263,7 @@ void Exchange::on_timer() {
       }
     }
   }
-  if (state_ == State::Body && request_is_under_way() && now >= last_activity_ + route.http.stall_timeout) {
-    // Its answer has begun, but neither side goes on with the request.
+  if (state_ == State::Body && stands_still() && now >= last_activity_ + route.http.stall_timeout) {
     finish(to_backend_.empty() ? CloseReason::SlowClient : CloseReason::IdleTimeout);
     drop_backend();
     state_ = State::Over;

@@ -30,12 +30,6 @@ std::optional<std::string> first_offered(std::string_view list) {
   return std::string(token);
 }
 
-// Without a bound a client could fill the memory of the affinity table, whose entries are counted, with few of them.
-bool is_key(std::string_view value) {
-  constexpr std::size_t kMost = 1024;
-  return !value.empty() && value.size() <= kMost;
-}
-
 std::optional<std::string> value_from(const KeySource& source, const wire::RequestHead& head) {
   switch (source.kind) {
   case KeySource::Kind::Cookie:
@@ -84,11 +78,11 @@ std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::Requ
       continue;
     }
     auto value = value_from(source, head);
-    if (value && is_key(*value)) return RequestKey{std::move(*value), &source};
+    if (value && !value->empty()) return RequestKey{std::move(*value), &source};
   }
   if (pool.cookie.enabled) {
     auto value = wire::cookie_value(head.fields, pool.cookie.name);
-    if (value && is_key(*value)) return RequestKey{std::move(*value), nullptr};
+    if (value && !value->empty()) return RequestKey{std::move(*value), nullptr};
   }
   if (by_address != nullptr) return RequestKey{client.text(), by_address};
   return std::nullopt;

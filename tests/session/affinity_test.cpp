@@ -274,6 +274,21 @@ BOOST_AUTO_TEST_CASE(the_table_is_bounded_and_the_oldest_idle_keys_go_first) {
   BOOST_TEST(all_keys() > max_keys / 2);
 }
 
+BOOST_AUTO_TEST_CASE(long_keys_leave_room_for_fewer) {
+  max_keys = 64 * 20;
+  settings.linger = hours(1000);
+  const auto long_key = [](int i) { return std::string(2500, 'k') + std::to_string(i); };  // as 10 others
+  for (int i = 0; i < 3000; ++i) {
+    close(open(long_key(i)));
+    BOOST_TEST_REQUIRE(all_keys() <= max_keys / 10);
+  }
+  BOOST_TEST(home(long_key(2999)) != "");
+  BOOST_TEST(all_keys() > max_keys / 20);
+  for (int i = 0; i < 20'000; ++i) close(open("k" + std::to_string(i)));  // all of the weight comes back
+  BOOST_TEST(all_keys() > max_keys * 9 / 10);
+  BOOST_TEST(all_keys() <= max_keys);
+}
+
 BOOST_AUTO_TEST_CASE(a_key_with_an_open_session_is_never_evicted) {
   max_keys = 64;
   for (int i = 0; i < 500; ++i) open("k" + std::to_string(i));

@@ -272,6 +272,25 @@ BOOST_DATA_TEST_CASE(a_request_that_nobody_goes_on_with_ends, boost::unit_test::
   BOOST_TEST(rig.client.closed_with_reset);
 }
 
+// Even where its own request has not come to an end.
+BOOST_DATA_TEST_CASE(a_client_that_is_busy_with_its_answer_is_let, boost::unit_test::data::make({false, true}),
+                     batched) {
+  Rig rig(batched);
+  rig.begins("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", kBegun);
+  rig.client.room = 10;
+  rig.client.unacknowledged = 1'000'000;
+  rig.backend_says(kTail);
+  rig.turns();
+  for (int i = 0; i < 100; ++i) {
+    rig.client.unacknowledged -= 5000;
+    rig.pass(seconds(2));
+  }
+  BOOST_TEST(!rig.client.closed);
+  rig.client.room = Script::kAny;
+  rig.turns();
+  BOOST_TEST(rig.since() == kTail);
+}
+
 BOOST_DATA_TEST_CASE(a_client_behind_a_silent_backend_is_probed, boost::unit_test::data::make({false, true}), batched) {
   Rig rig(batched);
   rig.begins(kGet, kBegun);

@@ -113,19 +113,6 @@ BOOST_AUTO_TEST_CASE(an_empty_value_is_not_present) {
   BOOST_TEST(key() == "none");
 }
 
-BOOST_AUTO_TEST_CASE(a_value_beyond_1024_bytes_is_no_key) {
-  pool.keys = {{Kind::Query, "user", 0}};
-  head.fields.add("Cookie", "limpet=c");
-  const std::string longest(1024, 'x');
-  head.target = "/?user=" + longest;
-  BOOST_TEST(key() == "query:user=" + longest);
-  head.target += "x";
-  BOOST_TEST(key() == "session_cookie=c");
-  head.fields.clear();
-  head.fields.add("Cookie", "limpet=" + longest + "x");
-  BOOST_TEST(key() == "none");
-}
-
 BOOST_AUTO_TEST_CASE(the_session_cookie_comes_after_the_listed_keys_but_before_the_clients_address) {
   pool.keys = {{Kind::ClientIp, "", 0}, {Kind::Header, "X-User-Id", 0}};
   BOOST_TEST(key() == "client_ip=192.0.2.7");
