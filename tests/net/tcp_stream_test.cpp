@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <memory>
 #include <string>
@@ -70,39 +69,6 @@ struct Fixture {
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(tcp_stream, Fixture)
-
-BOOST_AUTO_TEST_CASE(the_first_words_carry_the_handshakes_last_acknowledgement) {
-  sockaddr_in address;
-  const Fd listening = loopback_listener(address);
-  const Address to(reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  const auto accepted = [&] {
-    Fd theirs(::accept4(listening.value(), nullptr, nullptr, SOCK_CLOEXEC));
-    BOOST_TEST_REQUIRE(theirs.open());
-    return theirs;
-  };
-
-  const auto packets_of_hello = [&] {
-    const Fd theirs = accepted();
-    char hello[5];
-    BOOST_TEST_REQUIRE(::recv(theirs.value(), hello, sizeof hello, MSG_WAITALL) == 5);
-    return packets(theirs);
-  };
-
-  Fd plain(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  BOOST_TEST_REQUIRE(::connect(plain.value(), to.raw(), to.raw_size()) == 0);
-  BOOST_TEST_REQUIRE(::send(plain.value(), "hello", 5, 0) == 5);
-  const unsigned usual = packets_of_hello();
-
-  unsigned least = usual;  // of a few: after 200 ms the kernel sends the acknowledgement by itself
-  for (int i = 0; i < 3; ++i) {
-    auto stream = TcpStream::connect(loop, to);
-    BOOST_TEST_REQUIRE(stream.ok());
-    BOOST_TEST(!stream.value()->connecting());
-    write(*stream.value(), "hello");
-    least = std::min(least, packets_of_hello());
-  }
-  BOOST_TEST(least == usual - 1);
-}
 
 BOOST_AUTO_TEST_CASE(last_words_leave_with_the_end_that_was_announced) {
   unsigned came[2];
