@@ -135,7 +135,7 @@ void Affinity::join(Entry& entry, Member& member, Backend& backend) {
   backend.sessions.fetch_add(1, std::memory_order_relaxed);
 }
 
-// For an entry of `key`, which is emplaced next.
+// For a new entry of `key`, which is not among the idle ones.
 void Affinity::make_room(Shard& shard, std::string_view key) {
   shard.weight += weight_of(key);
   while (shard.weight > max_keys_per_shard_ && shard.oldest != nullptr) shard.erase(*shard.oldest);
