@@ -108,7 +108,6 @@ class Exchange final : public Owned,
   void drop_backend();
   void give_back_backend();
   void arm_timer();
-  bool stands_still() const;
   void probe_both();
 
   // --- exchange_answers.cpp: what limpet answers by itself ---

@@ -194,7 +194,6 @@ void Exchange::arm_timer() {
     break;
   case State::Body:
     if (!probing_) due = std::min(due, last_activity_ + kSilence);
-    if (stands_still()) due = std::min(due, last_activity_ + route.http.stall_timeout);
     if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
     if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
     break;
@@ -212,12 +211,6 @@ void Exchange::arm_timer() {
   } else {
     worker_.wheel().arm(*this, std::max(due, now));
   }
-}
-
-// The answer has begun, but neither side need go on with the request. A client that is busy with its answer has another
-// limit.
-bool Exchange::stands_still() const {
-  return (!request_done_ || !to_backend_.empty()) && client_.pending() == 0;
 }
 
 // In mid-body, after a silence.
@@ -262,12 +255,6 @@ void Exchange::on_timer() {
         record_->settle(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
       }
     }
-  }
-  if (state_ == State::Body && stands_still() && now >= last_activity_ + route.http.stall_timeout) {
-    finish(to_backend_.empty() ? CloseReason::SlowClient : CloseReason::IdleTimeout);
-    drop_backend();
-    state_ = State::Over;
-    return client_.abort(true);
   }
   if (state_ == State::Body && now >= last_activity_ + kSilence) probe_both();
   if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&

@@ -261,21 +261,6 @@ BOOST_DATA_TEST_CASE(a_cut_ends_an_event_stream_in_mid_event, boost::unit_test::
   BOOST_TEST(rig.client.closed_with_reset);
 }
 
-// The answer has begun, and the request stands still.
-BOOST_DATA_TEST_CASE(a_request_that_nobody_goes_on_with_ends, boost::unit_test::data::make({false, true}), batched) {
-  Rig rig(batched);
-  rig.begins("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf", kBegun);
-  rig.pass(seconds(59));
-  BOOST_TEST(!rig.client.closed);
-  rig.client.brings("more");
-  rig.turns();
-  rig.pass(seconds(59));
-  BOOST_TEST(!rig.client.closed);
-  rig.pass(seconds(2));
-  BOOST_TEST(rig.client.closed);
-  BOOST_TEST(rig.client.closed_with_reset);
-}
-
 // Even where its own request has not come to an end.
 BOOST_DATA_TEST_CASE(a_client_that_is_busy_with_its_answer_is_let, boost::unit_test::data::make({false, true}),
                      batched) {
