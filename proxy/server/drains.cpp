@@ -142,6 +142,9 @@ void Drains::step(Drain& drain, Time now) {
     backend.state.store(BackendState::Drained);
     drain.finished = true;
     cut_total_[&backend] += drain.cut;
+    for (Worker* worker : shared_.workers) {
+      worker->post([worker, &backend] { worker->bound_upstreams().drop(backend); });
+    }
     log::info("drained", {{"pool", drain.pool->settings->name}, {"backend", backend.name}, {"cut", drain.cut}});
   }
 }

@@ -7,6 +7,7 @@
 #include "proxy/base/crypto.h"
 #include "proxy/base/log.h"
 #include "proxy/session/websocket_session.h"
+#include "proxy/wire/connection_auth.h"
 #include "proxy/wire/engine_io.h"
 #include "proxy/wire/websocket_handshake.h"
 
@@ -163,6 +164,14 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   body_ = wire::BodyDecoder(head.framing, head.length);
   const bool says_too_much = body_.done() && more_follows;
   keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose && !says_too_much;
+  binds_backend_ = binds_backend_ || wire::has_connection_challenge(head.fields);
+  if (binds_backend_) {
+    if (from_trusted_) {
+      keeps_backend_ = false;  // its connection carries many users
+    } else if (!keeps_backend_) {
+      client_.login_lost();
+    }
+  }
   sniffing_ = sniffing_ && head.status == 200 && !is_encoded(head);
   const std::string cookie = session_cookie();
   const wire::Field extra{"Set-Cookie", cookie};

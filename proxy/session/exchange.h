@@ -107,6 +107,7 @@ class Exchange final : public Owned,
   void finish(CloseReason reason);
   void drop_backend();
   void give_back_backend();
+  void keep_backend();
   void arm_timer();
   void probe_both();
 
@@ -155,6 +156,8 @@ class Exchange final : public Owned,
   bool engine_io_session_ = false;  // carries a sid
   bool response_begun_ = false;
   bool keeps_backend_ = false;  // the backend connection may serve again
+  bool binds_backend_ = false;  // a user may be logged in on the backend connection (wire/connection_auth.h)
+  bool is_bound_ = false;       // one may have been before: it is the client's own
   bool from_trusted_ = false;   // the peer is a trusted proxy
   bool secure_ = false;         // the client came over TLS to a trusted proxy
   Time sent_at_{};

@@ -63,6 +63,11 @@ class ExchangeClient {
   // The kernel asks the client now and then whether it is still there: nothing comes from it otherwise.
   virtual void probe_when_idle() = 0;
 
+  // A connection to a backend on which this client's user is or would be logged in has ended, or will not be kept. A
+  // login that has begun must not go on over another one: no request follows on the client's connection, so that it
+  // begins anew.
+  virtual void login_lost() = 0;
+
   // The request's body is wanted, or the backend must catch up first.
   virtual void want_body(bool wanted) = 0;
 

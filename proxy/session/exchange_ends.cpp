@@ -17,14 +17,16 @@ constexpr Duration kSilence = std::chrono::seconds(5);  // in mid-body, before t
 // The backend has closed (or broken off) its side.
 void Exchange::backend_eof(bool reset) {
   if (state_ == State::Sent) {
-    const bool stale = reused_ && input_.empty() && informational_ == 0 && is_safe_ && !has_body_;
-    drop_backend();
+    // On another connection a login would go on in the middle.
+    const bool stale = reused_ && !is_bound_ && input_.empty() && informational_ == 0 && is_safe_ && !has_body_;
     if (stale) {
+      worker_.retire(std::move(backend_));
       to_backend_.drop(worker_);
       to_backend_.hold(worker_, *request_text_);
       input_.clear();
       return connect(false);
     }
+    drop_backend();
     if (!reused_) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
     input_.clear();
     if (learned_) return answer_gone();
@@ -104,6 +106,7 @@ void Exchange::finish(CloseReason reason) {
 }
 
 void Exchange::drop_backend() {
+  if (backend_ != nullptr && binds_backend_ && !from_trusted_) client_.login_lost();
   worker_.retire(std::move(backend_));
   to_backend_.drop(worker_);
 }
@@ -111,11 +114,19 @@ void Exchange::drop_backend() {
 void Exchange::give_back_backend() {
   to_backend_.settle(worker_);
   if (keeps_backend_ && request_done_ && to_backend_.empty() && backend_ != nullptr) {
-    backend_->watch(true, false);
-    backend_->set_handler(nullptr);
-    worker_.upstreams().put(*record_->member.backend, std::move(backend_));
+    keep_backend();
   } else {
     drop_backend();
+  }
+}
+
+// For the client's own next request, where a user may be logged in on it; else for anyone's.
+void Exchange::keep_backend() {
+  const Backend& backend = *record_->member.backend;
+  if (!binds_backend_) {
+    worker_.upstreams().put(backend, std::move(backend_));
+  } else if (!worker_.bound_upstreams().put(client_, backend, std::move(backend_))) {
+    client_.login_lost();
   }
 }
 

@@ -6,6 +6,7 @@
 #include "proxy/net/tcp_stream.h"
 #include "proxy/session/exchange.h"
 #include "proxy/wire/append.h"
+#include "proxy/wire/connection_auth.h"
 #include "proxy/wire/forwarded.h"
 #include "proxy/wire/grammar.h"
 #include "proxy/wire/http1_writer.h"
@@ -66,6 +67,7 @@ void Exchange::start(std::size_t head_size) {
   has_body_ =
       head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
   chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
+  binds_backend_ = wire::has_connection_credentials(head_->fields);
   if (!admit(head_size)) return;
   request_text_ = worker_.texts().lease();
   request_text_->clear();
@@ -212,15 +214,20 @@ void Exchange::picked(const Affinity::Pick& pick, bool again) {
 
 void Exchange::connect(bool just_picked) {
   const Backend& to = *record_->member.backend;
-  if (!asks_websocket_) {
-    if (auto idle = worker_.upstreams().take(to, !is_safe_ || has_body_)) {
-      backend_ = std::move(idle);
-      backend_->set_handler(this);
-      reused_ = true;
-      return connected(just_picked);
-    }
+  backend_ = worker_.bound_upstreams().take(client_, to);
+  is_bound_ = backend_ != nullptr;
+  binds_backend_ = binds_backend_ || is_bound_;
+  const bool could_repeat = is_safe_ && !has_body_;
+  if (!is_bound_ && !asks_websocket_) backend_ = worker_.upstreams().take(to, !could_repeat);
+  reused_ = backend_ != nullptr;
+  if (is_bound_ && !could_repeat && !backend_->silent()) {
+    drop_backend();
+    return answer_unavailable(502, CloseReason::BackendClosed);
   }
-  reused_ = false;
+  if (reused_) {
+    backend_->set_handler(this);
+    return connected(just_picked);
+  }
   auto connecting = net::TcpStream::connect(worker_.loop(), to.address);
   if (!connecting) {
     if (connecting.error().fault == Fault::Local) {
@@ -261,7 +268,9 @@ void Exchange::connected(bool just_picked) {
 // The key has moved meanwhile: leave the old place and follow it.
 void Exchange::pick_again() {
   forget_farewell();
-  if (reused_) {
+  if (is_bound_) {
+    if (!worker_.bound_upstreams().put(client_, *record_->member.backend, std::move(backend_))) client_.login_lost();
+  } else if (reused_) {
     worker_.upstreams().put(*record_->member.backend, std::move(backend_));
   } else {
     worker_.retire(std::move(backend_));

@@ -366,6 +366,11 @@ bool HttpConnection::settle() {
   return true;
 }
 
+void HttpConnection::login_lost() {
+  close_after_ = true;
+  if (state_ == State::Idle || state_ == State::Head) close_politely();
+}
+
 void HttpConnection::want_body(bool wanted) {
   if (body_wanted_ == wanted) return;
   body_wanted_ = wanted;
@@ -395,6 +400,7 @@ void HttpConnection::abort(bool with_reset) {
 }
 
 ReleasedClient HttpConnection::release() {
+  worker_.bound_upstreams().release(*this);
   outlet_.settle(worker_);
   ReleasedClient released;
   stream_->set_handler(nullptr);
@@ -411,6 +417,7 @@ ReleasedClient HttpConnection::release() {
 
 // Our FIN first, then the peer's: closing with unread input would send RST and destroy the answer on its way.
 void HttpConnection::close_politely() {
+  worker_.bound_upstreams().release(*this);
   outlet_.settle(worker_);
   state_ = State::Closing;
   input_.clear();
@@ -426,6 +433,7 @@ void HttpConnection::close_now() {
   if (state_ == State::Closed) return;
   state_ = State::Closed;
   disarm();
+  worker_.bound_upstreams().release(*this);
   if (exchange_) worker_.retire(std::unique_ptr<Owned>(std::move(exchange_)));
   outlet_.drop(worker_);
   worker_.to_client().clear();

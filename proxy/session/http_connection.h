@@ -44,6 +44,7 @@ class HttpConnection final : public Owned,
   Time stalled_since() const override { return outlet_.stalled_since(); }
   bool stalled(Duration limit) override { return outlet_.stalled(*stream_, worker_.now(), limit); }
   void probe_when_idle() override { stream_->probe_when_idle(); }
+  void login_lost() override;
   void want_body(bool wanted) override;
   void exchange_over() override;
   void abort(bool with_reset) override;

@@ -3,48 +3,27 @@
 
 #include <algorithm>
 
-#include "proxy/base/recycled.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
 
-struct UpstreamPool::Idle final : Owned, Recycled<Idle>, net::StreamHandler, Timer {
-  Idle(UpstreamPool& pool, const Backend& backend, std::unique_ptr<net::Stream> stream)
-      : pool(pool), backend(backend), stream(std::move(stream)) {}
-
-  // An idle connection has nothing to say: whatever there is to read, its end or a byte, ends it.
-  void on_ready(net::Stream&, bool, bool) override {
-    char byte;
-    if (stream->read(&byte, 1).status != net::IoStatus::WouldBlock) pool.evict(*this);
-  }
-  void on_timer() override { pool.evict(*this); }
-
-  UpstreamPool& pool;
-  const Backend& backend;
-  std::unique_ptr<net::Stream> stream;
-};
-
 UpstreamPool::UpstreamPool(Worker& worker) : worker_(worker) {}
 UpstreamPool::~UpstreamPool() = default;
 
-void UpstreamPool::evict(Idle& idle) {
-  idle.disarm();
-  idle.stream->watch(false, false);
+void UpstreamPool::ended(IdleUpstream& idle, bool) {
   auto& idles = idle_[&idle.backend];
-  const auto found =
-      std::find_if(idles.begin(), idles.end(), [&](const auto& candidate) { return candidate.get() == &idle; });
-  std::unique_ptr<Owned> gone = std::move(*found);
+  const auto found = std::ranges::find(idles, &idle, &std::unique_ptr<IdleUpstream>::get);
+  worker_.retire(idle.take());
+  worker_.retire(std::unique_ptr<Owned>(std::move(*found)));
   idles.erase(found);
-  worker_.retire(std::move(gone));
 }
 
 std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, bool check) {
   const auto found = idle_.find(&backend);
   if (found == idle_.end()) return nullptr;
   while (!found->second.empty()) {
-    auto stream = std::move(found->second.back()->stream);
+    auto stream = found->second.back()->take();
     found->second.pop_back();
-    stream->set_handler(nullptr);
     if (check && !stream->silent()) {
       worker_.retire(std::move(stream));
       continue;
@@ -64,17 +43,13 @@ void UpstreamPool::put(const Backend& backend, std::unique_ptr<net::Stream> stre
     worker_.retire(std::move(stream));
     return;
   }
-  auto idle = std::make_unique<Idle>(*this, backend, std::move(stream));
-  idle->stream->set_handler(idle.get());
-  idle->stream->watch(true, false);
-  worker_.wheel().arm(*idle, worker_.now() + settings.keepalive_timeout);
-  idles.push_back(std::move(idle));
+  idles.push_back(std::make_unique<IdleUpstream>(worker_, *this, backend, nullptr, std::move(stream)));
 }
 
 void UpstreamPool::drop(const Backend& backend) {
   const auto found = idle_.find(&backend);
   if (found == idle_.end()) return;
-  for (auto& idle : found->second) worker_.retire(std::move(idle->stream));
+  for (auto& idle : found->second) worker_.retire(idle->take());
   found->second.clear();
 }
 

@@ -7,15 +7,13 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/base/timer_wheel.h"
-#include "proxy/net/stream.h"
-#include "proxy/session/backend.h"
+#include "proxy/session/idle_upstream.h"
 
 namespace limpet::session {
 
 class Worker;
 
-class UpstreamPool {
+class UpstreamPool final : public IdleUpstream::Keeper {
  public:
   explicit UpstreamPool(Worker& worker);
   ~UpstreamPool();
@@ -28,11 +26,10 @@ class UpstreamPool {
   void drop(const Backend& backend);
 
  private:
-  struct Idle;
-  void evict(Idle& idle);
+  void ended(IdleUpstream& idle, bool spoke) override;
 
   Worker& worker_;
-  std::unordered_map<const Backend*, std::vector<std::unique_ptr<Idle>>> idle_;
+  std::unordered_map<const Backend*, std::vector<std::unique_ptr<IdleUpstream>>> idle_;
 };
 
 }  // namespace limpet::session

@@ -51,6 +51,7 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       loop_(clock),
       wheel_(loop_.read_clock()),
       upstreams_(*this),
+      bound_upstreams_(*this),
       scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
       outbox_(*this, loop_.poller()) {
   loop_.set_tick([this] { return tick(); });

@@ -20,8 +20,10 @@
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/affinity.h"
+#include "proxy/session/bound_upstreams.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
+#include "proxy/session/owned.h"
 #include "proxy/session/router.h"
 #include "proxy/session/session.h"
 #include "proxy/session/spares.h"
@@ -52,19 +54,6 @@ struct Shared {
   void dismiss(const Affinity::Leavers& leavers, CloseReason reason);
 };
 
-// Something that a worker owns and destroys at the end of a turn.
-class Owned {
- public:
-  Owned() = default;
-  Owned(const Owned&) = delete;
-  Owned& operator=(const Owned&) = delete;
-  virtual ~Owned() = default;
-
- private:
-  friend class Worker;
-  std::size_t place_ = 0;
-};
-
 class Worker {
  public:
   static constexpr std::size_t kScratch = 128 * 1024;
@@ -90,6 +79,7 @@ class Worker {
   net::Loop& loop() { return loop_; }
   TimerWheel& wheel() { return wheel_; }
   UpstreamPool& upstreams() { return upstreams_; }
+  BoundUpstreams& bound_upstreams() { return bound_upstreams_; }
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
@@ -149,6 +139,7 @@ class Worker {
   net::Loop loop_;
   TimerWheel wheel_;
   UpstreamPool upstreams_;
+  BoundUpstreams bound_upstreams_;
   const std::unique_ptr<char[]> scratch_;
   Spares<wire::RequestHead> request_heads_;
   Spares<wire::ResponseHead> response_heads_;
