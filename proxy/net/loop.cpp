@@ -54,12 +54,14 @@ Duration Loop::run_turn() {
     patience_ms = 0;
   }
   if (ring_) {
+    ++round_;
     ring_->wait(patience_ms);
     now();
     ring_->dispatch();
     patience_ms = 0;
   }
   if (!ring_ || ring_->polled() || poller_.pending()) {
+    ++round_;
     poller_.wait(patience_ms);
     now();
     poller_.dispatch();

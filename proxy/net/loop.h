@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,10 @@ class Loop {
   // The time at this very moment.
   Time read_clock() const { return clock_ != nullptr ? clock_->now() : std::chrono::steady_clock::now(); }
 
+  // Counts the times that this loop has waited: what a callback finds ready was so before that round began, however
+  // long its others take. From any number on all come again.
+  std::uint32_t round() const { return round_; }
+
   // Waits for events and runs their callbacks, and the tick. Returns how long they took.
   Duration run_turn();
 
@@ -90,6 +95,7 @@ class Loop {
   Time now_{};
   Time turn_ended_;
   bool in_turn_ = false;
+  std::uint32_t round_ = 0;
 
   std::mutex mutex_;
   std::vector<std::function<void()>> mail_;  // guarded by mutex_

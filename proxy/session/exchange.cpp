@@ -74,6 +74,8 @@ void Exchange::read_backend() {
   if (ask_) Affinity::expect_release(record_->member);  // the response begins, and soon ends
   if (got.status == net::IoStatus::WouldBlock) return;
   if (got.status != net::IoStatus::Ok) return backend_eof(got.status == net::IoStatus::Reset);
+  // Of one that could not be repeated it is known that nothing was there.
+  if (state_ == State::Sent && reused_ && could_repeat_ && round_ == worker_.loop().round()) return backend_strayed();
   last_activity_ = worker_.now();
   const std::string_view bytes(worker_.scratch(), got.n);
   if (state_ == State::Body) return take_body(bytes);
@@ -162,8 +164,8 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   if (record_->protocol() == Protocol::Http && head.status - 100 < responses.size()) responses[head.status - 100].add();
 
   body_ = wire::BodyDecoder(head.framing, head.length);
-  const bool says_too_much = body_.done() && more_follows;
-  keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose && !says_too_much;
+  keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose;
+  if (body_.done() && more_follows) said_too_much();
   binds_backend_ = binds_backend_ || wire::has_connection_challenge(head.fields);
   if (binds_backend_) {
     if (from_trusted_) {
@@ -207,15 +209,14 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
 
 void Exchange::take_body(std::string_view bytes) {
   if (body_.done()) {
-    keeps_backend_ = false;  // the backend says more than it promised
-    return;
+    return said_too_much();
   }
   if (pass_whole_chunks(bytes)) return;
   auto& pieces = worker_.pieces();
   pieces.clear();
   std::size_t consumed = 0;
   const wire::Status status = bytes.empty() ? wire::Status::NeedMore : body_.decode(bytes, consumed, pieces);
-  if (consumed < bytes.size()) keeps_backend_ = false;
+  if (consumed < bytes.size()) said_too_much();
   if (sniffing_) sniff_engine_io(pieces);
   pass_body();
   if (state_ != State::Body) return;
@@ -224,6 +225,12 @@ void Exchange::take_body(std::string_view bytes) {
   if (status == wire::Status::Bad) return backend_eof(true);
   if (status == wire::Status::Done) return body_done();
   mind_back_pressure();
+}
+
+// More than was promised: the connection is of no further use.
+void Exchange::said_too_much() {
+  keeps_backend_ = false;
+  worker_.upstreams().said_too_much(*record_->member.backend);
 }
 
 // The common case of an event: nothing of it is held back, and its chunk passes as it came. False, with nothing done,

@@ -38,8 +38,9 @@ class Exchange final : public Owned,
                        private net::StreamHandler,
                        private Timer {
  public:
+  // `number`: of the client's connection.
   Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-           Spares<wire::RequestHead>::Lease head);
+           UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
   // Called once. `head_size`: bytes that the head took, for the route's limit.
@@ -88,6 +89,7 @@ class Exchange final : public Owned,
   void begin_response(const wire::ResponseHead& head, bool more_follows);
   void learn_from(const wire::ResponseHead& head);
   void take_body(std::string_view bytes);
+  void said_too_much();
   void pass_body();
   bool pass_whole_chunks(std::string_view bytes);
   void count_content(std::size_t size, std::size_t messages);
@@ -99,6 +101,8 @@ class Exchange final : public Owned,
 
   // --- exchange_ends.cpp: the ways to end, and what time asks for ---
   void on_timer() override;
+  bool try_another();
+  void backend_strayed();
   void backend_eof(bool reset);
   void body_done();
   void end_stream_later(CloseReason reason);
@@ -154,12 +158,15 @@ class Exchange final : public Owned,
   bool learned_ = false;  // picked by a learned id
   bool engine_io_poll_ = false;
   bool engine_io_session_ = false;  // carries a sid
+  bool could_repeat_ = false;       // the request, on another connection
   bool response_begun_ = false;
-  bool keeps_backend_ = false;  // the backend connection may serve again
-  bool binds_backend_ = false;  // a user may be logged in on the backend connection (wire/connection_auth.h)
-  bool is_bound_ = false;       // one may have been before: it is the client's own
-  bool from_trusted_ = false;   // the peer is a trusted proxy
-  bool secure_ = false;         // the client came over TLS to a trusted proxy
+  bool keeps_backend_ = false;         // the backend connection may serve again
+  bool binds_backend_ = false;         // a user may be logged in on the backend connection (wire/connection_auth.h)
+  bool is_bound_ = false;              // one may have been before: it is the client's own
+  bool from_trusted_ = false;          // the peer is a trusted proxy
+  bool secure_ = false;                // the client came over TLS to a trusted proxy
+  UpstreamPool::ClientNumber number_;  // of the client's connection; 0: it is many clients'
+  std::uint32_t round_ = 0;  // of the loop, in which the request goes out on a connection that has served before
   Time sent_at_{};
   Time deadline_{};  // of the present state; Time{}: none
   std::uint64_t body_taken_ = 0;

@@ -14,18 +14,29 @@ constexpr Duration kSilence = std::chrono::seconds(5);  // in mid-body, before t
 
 }  // namespace
 
+// Of a connection that has served before and is of no use: true where the request goes out on another one.
+bool Exchange::try_another() {
+  // A login would go on in the middle.
+  if (!reused_ || is_bound_ || !could_repeat_ || !input_.empty() || informational_ > 0) return false;
+  worker_.retire(std::move(backend_));
+  to_backend_.drop(worker_);
+  to_backend_.hold(worker_, *request_text_);
+  connect(false);
+  return true;
+}
+
+// What it says was there before the request: it is the rest of another answer.
+void Exchange::backend_strayed() {
+  worker_.upstreams().said_too_much(*record_->member.backend);
+  if (try_another()) return;
+  drop_backend();
+  answer_unavailable(502, CloseReason::ProtocolError);
+}
+
 // The backend has closed (or broken off) its side.
 void Exchange::backend_eof(bool reset) {
   if (state_ == State::Sent) {
-    // On another connection a login would go on in the middle.
-    const bool stale = reused_ && !is_bound_ && input_.empty() && informational_ == 0 && is_safe_ && !has_body_;
-    if (stale) {
-      worker_.retire(std::move(backend_));
-      to_backend_.drop(worker_);
-      to_backend_.hold(worker_, *request_text_);
-      input_.clear();
-      return connect(false);
-    }
+    if (try_another()) return;
     drop_backend();
     if (!reused_) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
     input_.clear();
@@ -124,7 +135,7 @@ void Exchange::give_back_backend() {
 void Exchange::keep_backend() {
   const Backend& backend = *record_->member.backend;
   if (!binds_backend_) {
-    worker_.upstreams().put(backend, std::move(backend_));
+    worker_.upstreams().put(backend, number_, std::move(backend_));
   } else if (!worker_.bound_upstreams().put(client_, backend, std::move(backend_))) {
     client_.login_lost();
   }

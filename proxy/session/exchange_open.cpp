@@ -48,10 +48,11 @@ bool matches_origin(std::string_view pattern, std::string_view origin) {
 }  // namespace
 
 Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-                   Spares<wire::RequestHead>::Lease head)
+                   UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
       last_activity_(worker.now()),
+      number_(number),
       head_(std::move(head)),
       began_(last_activity_),
       peer_(peer),
@@ -66,6 +67,7 @@ void Exchange::start(std::size_t head_size) {
   is_safe_ = head_->is_safe();
   has_body_ =
       head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
+  could_repeat_ = is_safe_ && !has_body_;
   chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
   binds_backend_ = wire::has_connection_credentials(head_->fields);
   if (!admit(head_size)) return;
@@ -82,6 +84,7 @@ bool Exchange::admit(std::size_t head_size) {
   const auto& listener = worker_.snapshot().listeners[listener_];
   const auto peer = peer_.ip();
   from_trusted_ = net::contains(listener.settings.trusted_proxies, peer);
+  if (from_trusted_) number_ = 0;
   const auto client = from_trusted_ ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
   secure_ = from_trusted_ && head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
 
@@ -217,14 +220,14 @@ void Exchange::connect(bool just_picked) {
   backend_ = worker_.bound_upstreams().take(client_, to);
   is_bound_ = backend_ != nullptr;
   binds_backend_ = binds_backend_ || is_bound_;
-  const bool could_repeat = is_safe_ && !has_body_;
-  if (!is_bound_ && !asks_websocket_) backend_ = worker_.upstreams().take(to, !could_repeat);
+  if (!is_bound_ && !asks_websocket_) backend_ = worker_.upstreams().take(to, number_, !could_repeat_);
   reused_ = backend_ != nullptr;
-  if (is_bound_ && !could_repeat && !backend_->silent()) {
+  if (is_bound_ && !could_repeat_ && !backend_->silent()) {
     drop_backend();
     return answer_unavailable(502, CloseReason::BackendClosed);
   }
   if (reused_) {
+    round_ = worker_.loop().round();
     backend_->set_handler(this);
     return connected(just_picked);
   }
@@ -271,7 +274,7 @@ void Exchange::pick_again() {
   if (is_bound_) {
     if (!worker_.bound_upstreams().put(client_, *record_->member.backend, std::move(backend_))) client_.login_lost();
   } else if (reused_) {
-    worker_.upstreams().put(*record_->member.backend, std::move(backend_));
+    worker_.upstreams().put(*record_->member.backend, 0, std::move(backend_));
   } else {
     worker_.retire(std::move(backend_));
   }

@@ -17,7 +17,11 @@ constexpr Duration kLinger = std::chrono::seconds(2);        // for the peer's F
 
 HttpConnection::HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream,
                                const net::Address& peer)
-    : worker_(worker), stream_(std::move(stream)), listener_(listener), peer_(peer) {}
+    : worker_(worker),
+      stream_(std::move(stream)),
+      listener_(listener),
+      number_(worker.upstreams().next_client()),
+      peer_(peer) {}
 
 HttpConnection::~HttpConnection() {
   if (state_ != State::Closed) worker_.connection_closed();
@@ -141,7 +145,7 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   const bool has_body =
       head->framing == wire::Framing::Chunked || (head->framing == wire::Framing::Length && head->length > 0);
   state_ = has_body ? State::Body : State::Waiting;
-  exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, peer_, std::move(head));
+  exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, peer_, number_, std::move(head));
   exchange_->start(result.consumed);
   // The head goes out at once where nothing of the body came with it: the client may be waiting for a 100 (RFC 9110
   // §10.1.1).

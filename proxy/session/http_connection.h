@@ -95,6 +95,7 @@ class HttpConnection final : public Owned,
     bool is_head = false;
   } request_;
   const std::uint16_t listener_;
+  const UpstreamPool::ClientNumber number_;
   std::unique_ptr<Exchange> exchange_;
   Buffer input_;  // received, not yet taken
   wire::BodyDecoder body_;

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Idle upstream connections of one worker, kept for the next request to the same backend (RFC 9112 §9.3). One that the
 // backend closes, or that says anything unasked, is dropped at once.
+//
+// A backend that says more than its answer must not be heard by whoever comes next: the surplus would be read as that
+// request's answer. So a client gets back the connection that served it last. Another's it gets where the loop has
+// waited since the answer's end and there is nothing to read even now; and until a backend has been seen to stop where
+// its answers end, only after a pause in which a surplus would have come. One that has said too much is not trusted
+// again for some seconds.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -15,21 +22,45 @@ class Worker;
 
 class UpstreamPool final : public IdleUpstream::Keeper {
  public:
+  // A client's connection: 0 is nobody, whom nothing has served before. Numbers come again after four billion others;
+  // whoever meets its predecessor's connection then is served as that one would have been.
+  using ClientNumber = std::uint32_t;
+
   explicit UpstreamPool(Worker& worker);
   ~UpstreamPool();
 
-  // The connection that was used last; null where there is none. With `check`, one that has become readable is dropped
-  // first (one more system call: for requests that could not be repeated).
-  std::unique_ptr<net::Stream> take(const Backend& backend, bool check);
-  void put(const Backend& backend, std::unique_ptr<net::Stream> stream);
+  ClientNumber next_client() { return ++clients_ != 0 ? clients_ : ++clients_; }
+
+  // Null where there is none that may serve this client. With `check`, its own is looked at, too (one more system call:
+  // for requests that could not be repeated).
+  std::unique_ptr<net::Stream> take(const Backend& backend, ClientNumber client, bool check);
+  // `client`: whom it has served last.
+  void put(const Backend& backend, ClientNumber client, std::unique_ptr<net::Stream> stream);
+  // The backend said more than it was asked for.
+  void said_too_much(const Backend& backend);
   // Closes the idle connections to a backend that leaves.
   void drop(const Backend& backend);
 
  private:
+  struct Kept {
+    std::unique_ptr<IdleUpstream> idle;
+    Time since;
+    std::uint32_t round;  // of the loop
+    ClientNumber client;
+  };
+  struct Line {  // to one backend
+    std::vector<Kept> kept;
+    unsigned silences = 0;  // after how many answers in a row nothing came
+    Time suspect_until{};
+  };
+
+  bool may_serve(const Line& line, const Kept& kept, ClientNumber client) const;
+  std::unique_ptr<net::Stream> take(Line& line, std::size_t at);
   void ended(IdleUpstream& idle, bool spoke) override;
 
   Worker& worker_;
-  std::unordered_map<const Backend*, std::vector<std::unique_ptr<IdleUpstream>>> idle_;
+  std::unordered_map<const Backend*, Line> lines_;
+  ClientNumber clients_ = 0;
 };
 
 }  // namespace limpet::session

@@ -97,6 +97,16 @@ class ManyClients {
     BOOST_TEST_REQUIRE(fd.open());
     BOOST_TEST_REQUIRE(::send(fd.value(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
   }
+  // The request goes out in the round of the loop in which `stray` is found, and before it is.
+  void asks_as_it_says(Script& client, std::string_view request, int upstream, std::string_view stray) {
+    turns();
+    for (auto& each : upstreams_) each.heard.clear();
+    client.brings(request);
+    worker->post([&client] { client.step(); });
+    says(upstream, stray);
+    worker->run_turn();
+    turns();
+  }
   // Asks and is answered; over which connection.
   int exchange(Script& client, std::string_view request, std::string_view answer) {
     const int upstream = asks(client, request);

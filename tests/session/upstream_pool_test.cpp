@@ -22,10 +22,10 @@ struct Fixture {
     shared.max_connections = 100;
     worker = std::make_unique<Worker>(
         shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{pool}));
-    worker->upstreams().put(backend(), script.make_stream());
+    worker->upstreams().put(backend(), 1, script.make_stream());
   }
   const Backend& backend() const { return *pool->backends[0]; }
-  std::unique_ptr<net::Stream> taken() { return worker->upstreams().take(backend(), false); }
+  std::unique_ptr<net::Stream> taken() { return worker->upstreams().take(backend(), 1, false); }
 
   metrics::Registry registry{1, "test"};
   Shared shared{1000, registry};
