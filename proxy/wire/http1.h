@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.x messages in: heads and bodies (RFC 9110, RFC 9112). Plain heads are taken apart in one pass (plain_head.h).
-// All else is for Boost.Beast's basic_parser, which lives in http1.cpp alone, with the guards that it lacks
-// (head_guards.h); tests/wire/http1_refusal_test.cpp has a row for each. No sockets, no clock.
+// All others are for Boost.Beast's basic_parser, which lives in http1.cpp alone, with the guards that it lacks
+// (head_guards.h); tests/wire/http1_refusal_test.cpp has a row for each. Bodies are decoded without Beast
+// (http1_body.cpp). No sockets, no clock.
 //
 // A head is parsed in one go, once all of it is there; a body is decoded as it comes. Messages are always serialised
 // anew (http1_writer.h): a raw line is never passed on.
@@ -86,7 +87,9 @@ HeadResult parse_request_head(std::string_view input, const HeadLimits& limits, 
 HeadResult parse_response_head(std::string_view input, const HeadLimits& limits, std::string_view request_method,
                                ResponseHead& out);
 
-// Decodes one body as it comes. Bad is sticky.
+// Decodes one body as it comes. Bad is sticky. Chunked bodies are read strictly (RFC 9112 §7.1): CRLF only, sizes of 63
+// bits, a size line of at most 1 KiB with its extensions, which are checked and dropped, and at most 64 trailer fields
+// in 64 KiB, none of which frames or is folded. Allocates for trailer fields alone.
 class BodyDecoder {
  public:
   BodyDecoder();
@@ -97,7 +100,7 @@ class BodyDecoder {
 
   // Takes what belongs to this body from `input`, in order. The pieces of content are appended to `pieces` as views
   // into `input`; `consumed` is how much of the input was taken (all of it on NeedMore; on Done the rest belongs to the
-  // next message). Chunk extensions are dropped.
+  // next message; where Bad, up to the byte that shows it or a little less). Content before a fault is handed out.
   Status decode(std::string_view input, std::size_t& consumed, std::vector<std::string_view>& pieces);
 
   // `input` is nothing but plain chunks, each of them whole, so that it can be passed on as it came: their content is
@@ -108,18 +111,58 @@ class BodyDecoder {
   // The peer has closed: Done where that is a proper end (UntilClose), else Bad.
   Status finish();
 
-  bool done() const { return status_ == Status::Done; }
-  Framing framing() const { return framing_; }
+  bool done() const { return state_.status == Status::Done; }
+  Framing framing() const { return state_.framing; }
   // Trailer fields of a chunked body (RFC 9112 §7.1.2), once Done.
   const Fields& trailers() const;
 
  private:
-  struct Chunked;
-  Framing framing_ = Framing::None;
-  Status status_ = Status::Done;
-  bool at_chunk_ = false;  // of a chunked body: at the beginning of a size line
-  std::uint64_t left_ = 0;
-  std::unique_ptr<Chunked> chunked_;
+  // Of a chunked body: what the next byte is, or may be.
+  enum class At : std::uint8_t {
+    Size,             // the first digit of a chunk's size
+    SizeDigits,       // another digit, or what follows them
+    BeforeSemicolon,  // blanks, then the semicolon of an extension
+    BeforeName,       // blanks, then an extension's name
+    Name,             // more of it, or what follows it
+    AfterName,        // blanks, then '=' or the semicolon of the next extension
+    BeforeValue,      // blanks, then an extension's value
+    Token,            // more of a value that is a token, or what follows it
+    Quoted,           // within a value that is a quoted string
+    Escaped,          // there, after a backslash
+    AfterQuoted,      // what follows the closing quote
+    SizeLf,           // the LF of the size line
+    Content,          // content of the chunk
+    ContentCr,        // the CR of the line end after it
+    ContentLf,        // the LF
+    Trailer,          // a trailer field, or the CR of the empty line that ends the body
+    TrailerLine,      // more of a trailer field
+    LastLf,           // the LF of the empty line
+    End,              // none
+  };
+
+  // Where the body stands: all that there is to know between two calls, but for the trailers. Plain data, to be written
+  // and read as it is.
+  struct State {
+    std::uint64_t left = 0;       // bytes of the body (Length) or of the chunk; in a size line, what it says so far
+    std::uint32_t line_size = 0;  // bytes taken of the size line, or of all trailers, line ends included
+    std::uint8_t trailer_fields = 0;
+    Framing framing = Framing::None;
+    Status status = Status::Done;
+    At at = At::Size;
+  };
+
+  struct Trailers;
+
+  Status decode_chunked(std::string_view& input, std::vector<std::string_view>& pieces);
+  void take_content(std::string_view& input, std::vector<std::string_view>& pieces);
+  bool take_byte(char c);
+  bool moves_on(bool fits, At at);
+  bool end_part(char c);
+  bool add_digit(unsigned digit);
+  bool take_trailer(std::string_view& input);
+
+  State state_;
+  std::unique_ptr<Trailers> trailers_;  // null where there are none
 };
 
 }  // namespace limpet::wire

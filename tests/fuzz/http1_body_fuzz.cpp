@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a body of any framing (the third byte chooses): decoded whole, cut in two at a place that the first two
-// bytes choose, and byte by byte, the outcome is the same, and the content lies within the input.
+// bytes choose, and byte by byte, the outcome is the same, and the content lies within the input. A chunked one is what
+// Boost.Beast makes of it.
 #include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "proxy/wire/http1.h"
+#include "tests/wire/beast_body.h"
 
 namespace {
 
@@ -15,6 +17,12 @@ using namespace limpet::wire;
 
 void require(bool claim) {
   if (!claim) std::abort();
+}
+
+std::string text_of(const Fields& trailers) {
+  std::string text;
+  for (std::size_t i = 0; i < trailers.size(); ++i) text += trailers.line(i);
+  return text;
 }
 
 struct Outcome {
@@ -51,12 +59,7 @@ class Body {
   }
 
   Outcome end() {
-    if (outcome_.status == Status::Done) {
-      for (std::size_t i = 0; i < decoder_.trailers().size(); ++i) {
-        const auto [name, value] = decoder_.trailers()[i];
-        outcome_.trailers.append(name).append(":").append(value).append("\n");
-      }
-    }
+    if (outcome_.status == Status::Done) outcome_.trailers = text_of(decoder_.trailers());
     return outcome_;
   }
 
@@ -68,6 +71,14 @@ class Body {
 void require_same(const Outcome& a, const Outcome& b) {
   require(a.status == b.status && a.content == b.content && a.trailers == b.trailers);
   require(a.status == Status::Bad || a.consumed == b.consumed);  // how far it got into what is bad depends on the cut
+}
+
+void require_same_as_beast(std::string_view input, const Outcome& outcome) {
+  const naive::BeastOutcome beast = naive::decode_with_beast(input);
+  require(outcome.content == beast.content);
+  if (outcome.status == Status::Bad) return require(naive::is_refused_by_beast(input));
+  require(outcome.status == beast.status && outcome.consumed == beast.consumed);
+  require(outcome.status != Status::Done || outcome.trailers == text_of(beast.trailers));
 }
 
 }  // namespace
@@ -91,5 +102,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto expected = whole.end();
   require_same(expected, halves.end());
   require_same(expected, bytes.end());
+  if (framing == Framing::Chunked) require_same_as_beast(input, expected);
   return 0;
 }
