@@ -65,8 +65,7 @@ Exchange::~Exchange() {
 void Exchange::start(std::size_t head_size) {
   is_head_ = wire::is(head_->method, "HEAD");
   is_safe_ = head_->is_safe();
-  has_body_ =
-      head_->framing == wire::Framing::Chunked || (head_->framing == wire::Framing::Length && head_->length > 0);
+  has_body_ = head_->has_body();
   could_repeat_ = is_safe_ && !has_body_;
   chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
   binds_backend_ = wire::has_connection_credentials(head_->fields);

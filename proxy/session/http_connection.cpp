@@ -142,9 +142,7 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   body_wanted_ = true;
   request_ = {head->http11, head->keep_alive, wire::is(head->method, "HEAD")};
   body_ = wire::BodyDecoder(head->framing, head->length);
-  const bool has_body =
-      head->framing == wire::Framing::Chunked || (head->framing == wire::Framing::Length && head->length > 0);
-  state_ = has_body ? State::Body : State::Waiting;
+  state_ = head->has_body() ? State::Body : State::Waiting;
   exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, peer_, number_, std::move(head));
   exchange_->start(result.consumed);
   // The head goes out at once where nothing of the body came with it: the client may be waiting for a 100 (RFC 9110

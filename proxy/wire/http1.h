@@ -37,6 +37,8 @@ struct RequestHead {
   std::uint64_t length = 0;  // of the body, where framing is Length
   Fields fields;             // all, hop-by-hop ones included
 
+  // Content follows. A chunked body counts, however empty it is; Content-Length: 0 does not.
+  bool has_body() const { return framing == Framing::Chunked || (framing == Framing::Length && length > 0); }
   std::size_t capacity() const {  // bytes held
     return fields.capacity() + method.capacity() + target.capacity() + authority.capacity();
   }

@@ -34,8 +34,7 @@ bool is_valid_key(std::string_view key) {
 UpgradeAsk upgrade_ask(const RequestHead& head) {
   if (!is(head.method, "GET") || !head.http11 || !upgrades_to_websocket(head.fields)) return UpgradeAsk::None;
 
-  const bool has_body = head.framing != Framing::None && !(head.framing == Framing::Length && head.length == 0);
-  if (has_body || head.fields.count(FieldName::SecWebSocketVersion) > 1) return UpgradeAsk::Malformed;
+  if (head.has_body() || head.fields.count(FieldName::SecWebSocketVersion) > 1) return UpgradeAsk::Malformed;
   if (head.fields.find(FieldName::SecWebSocketVersion) != "13") return UpgradeAsk::BadVersion;
 
   const auto key = only(head.fields, FieldName::SecWebSocketKey);
