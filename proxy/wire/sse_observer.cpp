@@ -45,7 +45,7 @@ class Cursor {
 SseObserver::Seen SseObserver::observe(std::string_view input) {
   Seen seen;
   if (input.empty()) {
-    if (between_events()) seen.first_boundary = seen.last_boundary = 0;
+    if (between_events()) seen.first_boundary = 0;
     return seen;
   }
   std::size_t at = 0;
@@ -55,9 +55,7 @@ SseObserver::Seen SseObserver::observe(std::string_view input) {
     if (input.front() == '\n') at = 1;
   }
   const auto note_boundary = [&] {
-    if (!event_empty_ || !between_events()) return;
-    seen.last_boundary = at;
-    if (seen.first_boundary == kNone) seen.first_boundary = at;
+    if (seen.first_boundary == kNone && between_events()) seen.first_boundary = at;
   };
   note_boundary();
 

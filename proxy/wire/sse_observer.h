@@ -20,10 +20,9 @@ class SseObserver {
 
   struct Seen {
     std::uint32_t events = 0;  // events with data (those a client dispatches) that ended in this input
-    std::size_t first_boundary =
-        kNone;  // offset in the input of the first place between events (0 where the input begins
-                // at one, its size where it ends at one): the farewell may stand at this offset
-    std::size_t last_boundary = kNone;
+    // Offset in the input of the first place between events, at which the farewell may stand: 0 where the input begins
+    // at one, its size where it ends at one, kNone where there is none.
+    std::size_t first_boundary = kNone;
   };
 
   Seen observe(std::string_view input);

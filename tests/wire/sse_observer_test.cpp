@@ -20,22 +20,18 @@ void check_piece(std::string_view stream, std::size_t begin, std::size_t end, Ss
   const auto seen = observer.observe(stream.substr(begin, end - begin));
   const std::string_view known = stream.substr(0, end);
   const auto places = naive::places(known);
-  std::size_t first = SseObserver::kNone, last = SseObserver::kNone;
+  std::size_t first = SseObserver::kNone;
   for (const std::size_t place : places.between_events) {
-    if (place < begin) continue;
-    if (first == SseObserver::kNone) first = place - begin;
-    last = place - begin;
+    if (place >= begin) first = std::min(first, place - begin);
   }
   const auto client = naive::read(known);
   const auto before = naive::read(stream.substr(0, begin));
-  const bool is_right = seen.first_boundary == first && seen.last_boundary == last &&
-                        seen.events == client.events.size() - before.events.size() &&
+  const bool is_right = seen.first_boundary == first && seen.events == client.events.size() - before.events.size() &&
                         observer.between_events() == naive::has(places.between_events, end) &&
                         observer.at_line_start() == naive::has(places.line_starts, end) &&
                         observer.cr_pending() == known.ends_with('\r') && observer.retry_ms() == client.retry_ms;
-  BOOST_TEST(is_right, "piece [" << begin << "," << end << "): boundaries " << seen.first_boundary << " to "
-                                 << seen.last_boundary << ", not " << first << " to " << last << "; events "
-                                 << seen.events << ", retry " << observer.retry_ms());
+  BOOST_TEST(is_right, "piece [" << begin << "," << end << "): boundary " << seen.first_boundary << ", not " << first
+                                 << "; events " << seen.events << ", retry " << observer.retry_ms());
 }
 
 void check_every_split(std::string_view stream) {
@@ -121,8 +117,7 @@ BOOST_AUTO_TEST_CASE(a_comment_at_a_claimed_boundary_changes_no_event) {
     SseObserver observer;
     observer.observe(stream.substr(0, begin));
     const auto seen = observer.observe(stream.substr(begin, 1));
-    for (const std::size_t place : {seen.first_boundary, seen.last_boundary}) {
-      if (place == SseObserver::kNone) continue;
+    if (const auto place = seen.first_boundary; place != SseObserver::kNone) {
       ++claims;
       BOOST_TEST((naive::read(naive::with(stream, begin + place, ":\n\n")).events == events), "at " << begin + place);
     }
@@ -130,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_comment_at_a_claimed_boundary_changes_no_event) {
       BOOST_TEST((naive::read(naive::with(stream, begin + 1, ":\n")).events == events), "line start at " << begin + 1);
     }
   }
-  BOOST_TEST(claims > 20u);
+  BOOST_TEST(claims > 10u);
 }
 
 BOOST_AUTO_TEST_CASE(it_begins_between_events) {
@@ -144,10 +139,10 @@ BOOST_AUTO_TEST_CASE(the_boundary_after_a_last_cr_lies_behind_the_lf_that_follow
   SseObserver observer;
   const auto first = observer.observe("data: a\r\n\r");
   BOOST_TEST(first.events == 1u);
-  BOOST_TEST(first.last_boundary == 0u);
+  BOOST_TEST(first.first_boundary == 0u);
   BOOST_TEST((observer.cr_pending() && !observer.between_events() && !observer.at_line_start()));
   const auto second = observer.observe("\ndata: b");
-  BOOST_TEST((second.first_boundary == 1u && second.last_boundary == 1u && second.events == 0u));
+  BOOST_TEST((second.first_boundary == 1u && second.events == 0u));
 }
 
 BOOST_AUTO_TEST_CASE(the_boundary_after_a_last_cr_lies_at_once_before_any_other_byte) {
@@ -155,7 +150,7 @@ BOOST_AUTO_TEST_CASE(the_boundary_after_a_last_cr_lies_at_once_before_any_other_
   observer.observe("data: a\r\r");
   BOOST_TEST(!observer.between_events());
   const auto second = observer.observe("data: b");
-  BOOST_TEST((second.first_boundary == 0u && second.last_boundary == 0u));
+  BOOST_TEST(second.first_boundary == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_pending_cr_is_a_line_end_once_nothing_follows) {
