@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session/backend.h"
 
+#include <algorithm>
+
 namespace limpet::session {
 
 namespace {
+
+constexpr Duration kBetweenEnds = std::chrono::milliseconds(50);  // of a crash: any backend can serve twenty a second
+constexpr Duration kCrashOver = std::chrono::seconds(1);
 
 std::vector<std::unique_ptr<Backend>> make_backends(const Pool& pool, const PoolSettings& settings) {
   std::vector<std::unique_ptr<Backend>> result;
@@ -23,12 +28,13 @@ std::unique_ptr<const balancer::Ranker> make_pool_ranker(const PoolSettings& set
 
 Duration Backend::crash_delay(Time now, Duration spread, double random_fraction) {
   const std::lock_guard lock(crash_mutex_);
-  if (now - crash_window_ > std::chrono::seconds(1)) {
-    crash_window_ = now;
-    crash_ends_ = 0;
-  }
-  if (crash_ends_++ < kPromptEnds) return Duration{0};
-  return Duration(static_cast<Duration::rep>(static_cast<double>(spread.count()) * random_fraction));
+  const bool begins = now - last_lost_ > kCrashOver;
+  last_lost_ = now;
+  const Time end = begins ? now : std::max(now, next_end_);
+  if (end - now > spread)
+    return Duration(static_cast<Duration::rep>(static_cast<double>(spread.count()) * random_fraction));
+  next_end_ = end + kBetweenEnds;
+  return end - now;
 }
 
 Pool::Pool(std::shared_ptr<const PoolSettings> from)

@@ -52,15 +52,16 @@ class Backend {
   // May keep what it holds: the key's turn moves its entry elsewhere, so a draining backend still serves.
   bool serves() const { return state.load(std::memory_order_relaxed) != BackendState::Drained && is_up(); }
 
-  // Called where a session's backend side broke off. How long the client's end should wait, so that the ends of many
-  // sessions that lost their backend at once are spread over `spread`; the first few of a second end at once.
+  // Called where a session's backend side broke off, by any worker. How long the client's end should wait, so that the
+  // ends of many sessions that lost their backend at once are spread: they come one after the other, 20 a second, as
+  // long as none waits longer than `spread`; those beyond that come at random within it. A crash is over when a second
+  // has passed without an end. `random_fraction`: from 0 to 1.
   Duration crash_delay(Time now, Duration spread, double random_fraction);
 
  private:
-  static constexpr std::uint32_t kPromptEnds = 10;
   std::mutex crash_mutex_;  // a crash is rare; guards the two below
-  Time crash_window_{};
-  std::uint32_t crash_ends_ = 0;
+  Time last_lost_{};        // when a session was the last to lose this backend
+  Time next_end_{};         // before it no end of the crash is free
 };
 
 class Pool {
