@@ -19,7 +19,6 @@ struct Affinity::Entry {
   Entry* older = nullptr;  // of the idle ones
   Entry* newer = nullptr;
   Time expires{};
-  bool remembered = false;   // a bounded-load choice: kept until evicted
   bool synthetic = false;    // of a session without a key: nobody will ask for it again
   bool has_learned = false;  // learned ids point here
 };
@@ -99,7 +98,7 @@ Affinity::Shard& Affinity::shard_of(const Pool* pool, std::string_view key) {
 }
 
 bool Affinity::holds(const Entry& entry, Time now) {
-  return entry.backend != nullptr && (entry.members != nullptr || entry.remembered || now < entry.expires);
+  return entry.backend != nullptr && (entry.members != nullptr || now < entry.expires);
 }
 
 // Changes which backend an entry is on; with `leavers`, its sessions that are elsewhere have to leave.
@@ -224,7 +223,6 @@ Affinity::Pick Affinity::pick_for(Entry& entry, Member& member, const Ask& ask, 
   Backend& chosen = *pool.backends[choice->backend];
   const Backend* home = choice->how == balancer::How::First ? &chosen : pool.backends[pool.ranker->first(hash)].get();
   if (entry.backend == nullptr) entry.home = home;
-  entry.remembered = load_factor > 0;
   join(entry, member, chosen);
   move(entry, &chosen, &leavers);
   const bool fell_back = choice->how == balancer::How::Fallback;
@@ -301,7 +299,7 @@ void Affinity::release(Member& member, Time now) {
   const bool backend_leaves =
       entry.backend == nullptr || entry.backend->state.load(std::memory_order_relaxed) != BackendState::Ready;
   const auto kept = entry.has_learned ? pool.settings->learn_ttl : pool.settings->linger;
-  if (backend_leaves || (entry.synthetic && !entry.has_learned) || (kept.count() == 0 && !entry.remembered)) {
+  if (backend_leaves || (entry.synthetic && !entry.has_learned) || kept.count() == 0) {
     shard.erase(entry);
     return;
   }

@@ -234,7 +234,7 @@ BOOST_AUTO_TEST_CASE(a_hash_pick_never_exceeds_the_load_bound) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_choice_under_a_load_bound_is_remembered_for_its_key) {
+BOOST_AUTO_TEST_CASE(a_choice_under_a_load_bound_is_remembered_for_the_linger_time_and_then_made_anew) {
   settings.load_factor = 1.0;
   const std::string first = key_of("a", 0);
   const std::string second = key_of("a", 1);
@@ -246,10 +246,32 @@ BOOST_AUTO_TEST_CASE(a_choice_under_a_load_bound_is_remembered_for_its_key) {
   const std::string at = moved.at();
   close(busy);
   close(moved);
-  clock.advance(hours(100));
+  clock.advance(settings.linger - milliseconds(1));
   sweep_all();
-  BOOST_TEST(open(second).pick.reason == PickReason::Live);
-  BOOST_TEST(tabs.back()->at() == at);
+  Tab& back = open(second);
+  BOOST_TEST(back.pick.reason == PickReason::Live);
+  BOOST_TEST(back.at() == at);
+  close(back);
+  clock.advance(settings.linger);
+  BOOST_TEST(home(second) == "");
+  BOOST_TEST(open(second).pick.reason == PickReason::Hash);
+  BOOST_TEST(tabs.back()->at() == "a");
+  BOOST_TEST(pool().misplaced_keys == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_under_a_load_bound_leaves_no_entry_behind) {
+  settings.load_factor = 1.25;
+  for (int i = 0; i < 100; ++i) close(open("k" + std::to_string(i)));
+  clock.advance(settings.linger);
+  sweep_all();
+  BOOST_TEST(all_keys() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(without_linger_a_key_under_a_load_bound_goes_with_its_last_session) {
+  settings.load_factor = 1.25;
+  settings.linger = milliseconds(0);
+  close(open("key"));
+  BOOST_TEST(all_keys() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(more_sessions_of_a_key_may_exceed_the_load_bound) {
