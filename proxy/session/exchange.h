@@ -59,7 +59,7 @@ class Exchange final : public Owned,
   void farewell(CloseReason reason) override;
   void cut(CloseReason reason) override;
   SessionRecord& record() override { return *record_; }
-  Time last_activity() const override { return last_activity_; }
+  Time last_activity() const override { return last_activity_; }  // of a peer: a comment of limpet's own is none
   const char* state_name() const override;
 
  private:
@@ -114,6 +114,8 @@ class Exchange final : public Owned,
   void keep_backend();
   void arm_timer();
   void probe_both();
+  // When a comment is due that keeps a silent stream alive; the end of time where none is, or none would be taken.
+  Time heartbeat_due() const;
 
   // --- exchange_answers.cpp: what limpet answers by itself ---
   void answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name = {},
@@ -167,7 +169,7 @@ class Exchange final : public Owned,
   bool secure_ = false;                // the client came over TLS to a trusted proxy
   UpstreamPool::ClientNumber number_;  // of the client's connection; 0: it is many clients'
   std::uint32_t round_ = 0;  // of the loop, in which the request goes out on a connection that has served before
-  Time sent_at_{};
+  Time sent_at_{};   // of the request's end; in an event stream, of the last comment
   Time deadline_{};  // of the present state; Time{}: none
   std::uint64_t body_taken_ = 0;
   Buffer input_;                             // the beginning of a response head

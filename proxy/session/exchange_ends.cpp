@@ -170,6 +170,7 @@ void Exchange::client_drained() {
     paused_backend_ = false;
     watch_backend();
   }
+  if (events_ && state_ == State::Body && client_.pending() == 0) arm_timer();  // heartbeats are due again
 }
 
 void Exchange::client_backs_up() {
@@ -216,7 +217,7 @@ void Exchange::arm_timer() {
     break;
   case State::Body:
     if (!probing_) due = std::min(due, last_activity_ + kSilence);
-    if (events_ && route.sse.heartbeat.count() > 0) due = std::min(due, last_activity_ + route.sse.heartbeat);
+    due = std::min(due, heartbeat_due());
     if (client_.pending() > 0) due = std::min(due, client_.stalled_since() + route.http.stall_timeout);
     break;
   case State::Draining:
@@ -233,6 +234,12 @@ void Exchange::arm_timer() {
   } else {
     worker_.wheel().arm(*this, std::max(due, now));
   }
+}
+
+Time Exchange::heartbeat_due() const {
+  const Duration every = record_->route->sse.heartbeat;
+  if (!events_ || every.count() == 0 || client_.pending() > 0) return Time::max();
+  return std::max(last_activity_, sent_at_) + every;
 }
 
 // In mid-body, after a silence.
@@ -279,11 +286,10 @@ void Exchange::on_timer() {
     }
   }
   if (state_ == State::Body && now >= last_activity_ + kSilence) probe_both();
-  if (state_ == State::Body && events_ && route.sse.heartbeat.count() > 0 && client_.pending() == 0 &&
-      now >= last_activity_ + route.sse.heartbeat) {
+  if (state_ == State::Body && now >= heartbeat_due()) {
     probe_both();
     const std::string_view comment = events_->heartbeat();
-    last_activity_ = now;
+    sent_at_ = now;
     if (!comment.empty()) {
       client_.send_body({&comment, 1});
       if (!client_.flush()) return;

@@ -9,8 +9,10 @@
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "metrics/registry.h"
 #include "proxy/session/worker.h"
@@ -24,8 +26,8 @@ using std::chrono::seconds;
 
 class Rig {
  public:
-  // `batched`: every turn serves something else, too.
-  explicit Rig(bool batched) : batched_(batched) {
+  // `batched`: every turn serves something else, too. `change`: what is not as usual.
+  explicit Rig(bool batched, const std::function<void(Settings&)>& change = {}) : batched_(batched) {
     listening_ = net::listen_on(net::Address::parse("127.0.0.1:0").value(), 0).value();
     auto settings = std::make_shared<PoolSettings>();
     settings->name = "main";
@@ -39,6 +41,7 @@ class Rig {
     Settings all;
     all.listeners.emplace_back().name = "web";
     all.listeners.back().pool = "main";
+    if (change) change(all);
     worker_ = std::make_unique<Worker>(
         shared, 0, std::make_shared<const Snapshot>(all, std::vector<std::shared_ptr<Pool>>{pool_}), &clock_);
     shared.workers = {worker_.get()};
@@ -62,7 +65,7 @@ class Rig {
       backend_ = Fd(::accept4(listening_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     }
     BOOST_TEST_REQUIRE(backend_.open());
-    while (backend_hears().empty()) turn();
+    while ((heard = backend_hears()).empty()) turn();
   }
   // Likewise, and the beginning of its answer comes back.
   void begins(std::string_view request, std::string_view answer) {
@@ -115,8 +118,19 @@ class Rig {
     turns();
   }
   std::string since() const { return client.written.substr(begun_); }
+  // Of the only session.
+  Duration idle() {
+    Time last{};
+    worker_->for_each_session([&](Session& session) { last = session.last_activity(); });
+    return clock_.now() - last;
+  }
+  ClientGate& gate() { return *worker_->snapshot().listeners[0].gate; }
+  Time now() const { return clock_.now(); }
+  // Until the next timer of anything.
+  Duration next_timer() { return worker_->wheel().next_due() - clock_.now(); }
 
   Script client;
+  std::string heard;  // the request, as it came
   metrics::Registry registry_{1, "test"};
   Shared shared{1000, registry_};
 
@@ -134,7 +148,16 @@ class Rig {
 constexpr std::string_view kGet = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 constexpr std::string_view kLastGet = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 constexpr std::string_view kBegun = "HTTP/1.1 200 OK\r\nContent-Length: 102\r\n\r\naa";
+constexpr std::string_view kWhole = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\naa";
+constexpr std::string_view kStream =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ndata: y\n\n\r\n";
 const std::string kTail(100, 'b');
+
+std::size_t count_of(std::string_view text, std::string_view part) {
+  std::size_t n = 0;
+  for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + part.size())) ++n;
+  return n;
+}
 
 // The content of whole chunks.
 std::string without_chunks(std::string_view chunks) {
@@ -292,6 +315,38 @@ BOOST_DATA_TEST_CASE(a_client_that_is_gone_asks_for_nothing_more, boost::unit_te
   rig.turns();
   BOOST_TEST(rig.backend_hears() == "");
   BOOST_TEST(rig.client.closed);
+}
+
+// --- event streams ---
+
+BOOST_AUTO_TEST_CASE(a_comment_of_limpets_own_does_not_make_a_silent_stream_an_active_one) {
+  Rig rig(false);
+  rig.begins(kGet, kStream);
+  for (int i = 0; i < 60; ++i) rig.pass(seconds(1));
+  BOOST_TEST((rig.idle() >= seconds(60)));
+  BOOST_TEST(count_of(rig.since(), "\r\n:\n") >= 3U);  // each 15 s after the last, and a tick
+  rig.backend_says("9\r\ndata: x\n\n\r\n");
+  rig.turns();
+  BOOST_TEST((rig.idle() == Duration{0}));
+  const auto comments = count_of(rig.since(), "\r\n:\n");
+  for (int i = 0; i < 14; ++i) rig.pass(seconds(1));
+  BOOST_TEST(count_of(rig.since(), "\r\n:\n") == comments);
+  rig.pass(seconds(2));
+  BOOST_TEST(count_of(rig.since(), "\r\n:\n") == comments + 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_stream_whose_client_does_not_read_asks_for_no_timer_but_that_of_its_stall) {
+  Rig rig(false);
+  rig.begins(kGet, kStream);
+  rig.client.room = 0;
+  rig.backend_says("9\r\ndata: x\n\n\r\n");
+  rig.turns();
+  rig.pass(seconds(20));
+  BOOST_TEST((rig.next_timer() > seconds(30)));
+  rig.client.room = Script::kAny;
+  rig.turns();
+  rig.pass(seconds(16));
+  BOOST_TEST(count_of(rig.since(), "\r\n:\n") == 1U);  // it is kept alive again
 }
 
 BOOST_AUTO_TEST_SUITE_END()
