@@ -13,6 +13,11 @@ constexpr std::size_t kMostPipelined = 64 * 1024;            // bytes of later r
 constexpr Duration kAnswerStall = std::chrono::seconds(30);  // for the last answer to be taken
 constexpr Duration kLinger = std::chrono::seconds(2);        // for the peer's FIN after ours
 
+// What some clients send behind a request: one such line end is skipped (RFC 9112 §2.2), and alone it begins none.
+bool is_stray_line_end(std::string_view bytes) {
+  return bytes == "\r\n" || bytes == "\r";
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream,
@@ -117,11 +122,11 @@ void HttpConnection::process(std::string_view bytes) {
   processing_ = false;
   if (state_ == State::Closing || state_ == State::Closed) return;
   input_.append(bytes);
-  if (eof_ && state_ == State::Idle && input_.empty()) close_politely();
+  if (eof_ && state_ == State::Idle && nothing_waits()) close_politely();
 }
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
-  if (bytes.empty()) return 0;
+  if (bytes.empty() || (state_ == State::Idle && is_stray_line_end(bytes))) return 0;
   const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
   auto head = worker_.request_heads().lease();
   const wire::HeadResult result = wire::parse_request_head(bytes, {limits.max_head, 256}, *head);
@@ -383,10 +388,14 @@ void HttpConnection::want_body(bool wanted) {
 void HttpConnection::exchange_over() {
   if (exchange_) worker_.retire(std::unique_ptr<Owned>(std::move(exchange_)));
   if (state_ == State::Closed || state_ == State::Closing) return;
-  if (close_after_ || state_ == State::Body || (eof_ && input_.empty())) return close_politely();
+  if (close_after_ || state_ == State::Body || (eof_ && nothing_waits())) return close_politely();
   state_ = State::Idle;
   await_request();
   if (state_ != State::Closed) update_interest();
+}
+
+bool HttpConnection::nothing_waits() const {
+  return input_.empty() || is_stray_line_end(input_.view());
 }
 
 // One may have come already.

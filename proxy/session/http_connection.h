@@ -74,6 +74,7 @@ class HttpConnection final : public Owned,
   void client_eof();
   void client_gone();
   void await_request();
+  bool nothing_waits() const;
   void close_politely();
   void close_now();
   void update_interest();

@@ -349,6 +349,70 @@ BOOST_AUTO_TEST_CASE(a_stream_whose_client_does_not_read_asks_for_no_timer_but_t
   BOOST_TEST(count_of(rig.since(), "\r\n:\n") == 1U);  // it is kept alive again
 }
 
+// --- what comes between requests ---
+
+BOOST_AUTO_TEST_CASE(a_line_end_behind_a_request_is_no_request) {
+  for (const std::string_view stray : {"\r\n", "\r"}) {
+    for (const bool with_the_request : {true, false}) {
+      BOOST_TEST_INFO_SCOPE(with_the_request);
+      Rig rig(false);
+      rig.begins(with_the_request ? std::string(kGet) + std::string(stray) : std::string(kGet), kWhole);
+      if (!with_the_request) rig.client.brings(stray);
+      rig.pass(seconds(74));
+      BOOST_TEST(!rig.client.closed);
+      rig.pass(seconds(2));
+      BOOST_TEST(rig.client.closed);
+      BOOST_TEST(rig.since() == "");
+      BOOST_TEST(rig.registry_.worker(0).rejected[static_cast<std::size_t>(metrics::RejectReason::Slow)].value() == 0U);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_request_may_follow_a_line_end_in_whatever_pieces_it_comes) {
+  const std::string request = "\r\n" + std::string(kGet);
+  for (std::size_t size = 1; size < request.size(); ++size) {
+    BOOST_TEST_INFO_SCOPE(size);
+    Rig rig(false);
+    rig.begins(kGet, kWhole);
+    rig.client.brings(request.substr(0, size));
+    rig.pass(seconds(1));
+    rig.client.brings(request.substr(size));
+    rig.turns();
+    BOOST_TEST(rig.backend_hears().starts_with("GET / HTTP/1.1\r\n"));
+    rig.backend_says(kWhole);
+    rig.turns();
+    BOOST_TEST(rig.since().ends_with("\r\n\r\naa"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_second_line_end_is_refused_and_a_head_that_has_begun_is_timed) {
+  for (const std::string_view begun : {"\r\n\r\n", "\r\nG"}) {
+    Rig rig(false);
+    rig.begins(kGet, kWhole);
+    rig.client.brings(begun);
+    rig.turns();
+    rig.pass(seconds(11));
+    BOOST_TEST(rig.since().starts_with(begun.ends_with('G') ? "HTTP/1.1 408 " : "HTTP/1.1 400 "));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_says_fin_behind_a_line_end_is_let_go) {
+  Rig late(false);
+  late.begins(kGet, kWhole);
+  late.client.brings("\r\n");
+  late.client.brings_eof();
+  late.turns();
+  BOOST_TEST(late.client.closed);
+  Rig early(false);
+  early.asks(std::string(kGet) + "\r\n");
+  early.client.brings_eof();
+  early.turns();
+  early.backend_says(kWhole);
+  early.turns();
+  BOOST_TEST(early.client.written.ends_with("\r\n\r\naa"));
+  BOOST_TEST(early.client.closed);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::session
