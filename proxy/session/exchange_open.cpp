@@ -87,6 +87,11 @@ bool Exchange::admit(std::size_t head_size) {
   const auto client = from_trusted_ ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
   secure_ = from_trusted_ && head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
 
+  if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
+    cells.reject(RejectReason::Rate);
+    answer(429, CloseReason::Limit, "too many requests from this address", "Retry-After", "1");
+    return false;
+  }
   const auto ask = wire::upgrade_ask(*head_);
   if (ask == wire::UpgradeAsk::Malformed) {
     cells.reject(RejectReason::Malformed);
@@ -108,11 +113,6 @@ bool Exchange::admit(std::size_t head_size) {
     return false;
   }
   pool_ = route->pool;
-  if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
-    cells.reject(RejectReason::Rate);
-    answer(429, CloseReason::Limit, "too many requests from this address", "Retry-After", "1");
-    return false;
-  }
   const auto& http = route->settings->http;
   if (head_size > http.max_head) {
     cells.reject(RejectReason::TooLarge);

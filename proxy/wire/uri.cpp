@@ -171,6 +171,7 @@ std::string host_without_port(std::string_view authority) {
   for (char& c : host) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
   }
+  if (host.size() > 1 && host.back() == '.' && host[host.size() - 2] != '.') host.pop_back();
   return host;
 }
 

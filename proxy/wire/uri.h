@@ -27,7 +27,8 @@ std::string normalise_path(std::string_view path);
 // "/ab".
 bool path_has_prefix(std::string_view path, std::string_view prefix);
 
-// Lower case, without the port. Brackets of an IPv6 literal stay.
+// For matching only: lower case, without the port and without the dot that ends an absolute name (RFC 1034 §3.1).
+// Brackets of an IPv6 literal stay.
 std::string host_without_port(std::string_view authority);
 
 // RFC 3986 authority of a Host field: reg-name, IPv4 or [IPv6], optionally a port; no userinfo.

@@ -413,6 +413,44 @@ BOOST_AUTO_TEST_CASE(a_client_that_says_fin_behind_a_line_end_is_let_go) {
   BOOST_TEST(early.client.closed);
 }
 
+// --- which requests are served ---
+
+void serve_one_name(Settings& all) {
+  auto route = std::make_shared<RouteSettings>();
+  route->host = "name.example";
+  route->path = "/";
+  route->pool = "main";
+  all.routes = {route};
+  all.listeners.back().pool.clear();
+}
+
+BOOST_AUTO_TEST_CASE(a_host_may_end_in_a_dot_which_the_backend_gets_to_see) {
+  Rig rig(false, serve_one_name);
+  rig.asks("GET / HTTP/1.1\r\nHost: Name.Example.:80\r\n\r\n");
+  BOOST_TEST(rig.heard.find("\r\nHost: Name.Example.:80\r\n") != std::string::npos);
+  BOOST_TEST(rig.heard.find("\r\nX-Forwarded-Host: Name.Example.:80\r\n") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_refused_without_a_route_counts_toward_the_rate_like_any_request) {
+  for (const std::string_view request :
+       {"GET / HTTP/1.1\r\nHost: other\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 12\r\n\r\n"}) {
+    Rig rig(false, [](Settings& all) {
+      serve_one_name(all);
+      all.listeners.back().limits.requests_per_second = 2;
+    });
+    for (int i = 0; i < 3; ++i) {
+      rig.client.brings(request);
+      rig.turns();
+    }
+    BOOST_TEST_INFO_SCOPE(rig.client.written);
+    BOOST_TEST(count_of(rig.client.written, "HTTP/1.1 4") == 3U);
+    BOOST_TEST(count_of(rig.client.written, "HTTP/1.1 429 ") == 1U);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::session

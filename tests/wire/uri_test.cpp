@@ -115,7 +115,8 @@ BOOST_AUTO_TEST_CASE(a_prefix_ends_at_a_segment) {
 BOOST_AUTO_TEST_CASE(hosts_are_lower_case_without_port) {
   for (const auto& [authority, host] :
        {Pair{"Example.COM:8080", "example.com"}, Pair{"a", "a"}, Pair{"[2001:DB8::1]:80", "[2001:db8::1]"},
-        Pair{"[::1]", "[::1]"}, Pair{"", ""}, Pair{":80", ""}, Pair{"[::1", "[::1"}, Pair{"a:b:c", "a"}}) {
+        Pair{"[::1]", "[::1]"}, Pair{"", ""}, Pair{":80", ""}, Pair{"[::1", "[::1"}, Pair{"a:b:c", "a"},
+        Pair{"Name.", "name"}, Pair{"name.example.:80", "name.example"}, Pair{"a..", "a.."}, Pair{".", "."}}) {
     BOOST_TEST_CONTEXT(authority) BOOST_TEST(host_without_port(authority) == host);
   }
 }
