@@ -91,7 +91,7 @@ ClientGate::Verdict ClientGate::open_session(const net::IpAddress& client, Time 
   Shard& shard = shard_of(group);
   const std::lock_guard lock(shard.mutex);
   Client* const known = find_or_add(shard, group, now);
-  if (known == nullptr) return Verdict::Ok;
+  if (known == nullptr) return Verdict::Uncounted;
   if (limits_.sessions != 0 && known->sessions >= limits_.sessions) return Verdict::TooManySessions;
   if (limits_.new_sessions_per_second != 0) {
     if (!known->new_sessions.has_token(per_session_, now)) return Verdict::TooFast;
@@ -107,7 +107,7 @@ void ClientGate::close_session(const net::IpAddress& client) {
   Shard& shard = shard_of(group);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.clients.find(group);
-  if (found == shard.clients.end() || found->second->sessions == 0) return;  // it went unlimited
+  if (found == shard.clients.end() || found->second->sessions == 0) return;
   set_sessions(shard, *found->second, found->second->sessions - 1);
 }
 

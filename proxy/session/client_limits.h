@@ -24,14 +24,20 @@ namespace limpet::session {
 
 class ClientGate {
  public:
-  enum class Verdict : std::uint8_t { Ok, TooManySessions, TooFast };
+  enum class Verdict : std::uint8_t {
+    Ok,
+    Uncounted,  // admitted as well, but there is no room to count it
+    TooManySessions,
+    TooFast,
+  };
   static constexpr std::size_t kMaxAddresses = 100'000;
 
   explicit ClientGate(const ClientLimits& limits, std::size_t max_addresses = kMaxAddresses);
   ClientGate(const ClientGate&) = delete;
   ClientGate& operator=(const ClientGate&) = delete;
 
-  // A refused session counts for nothing. Each Ok wants one close_session().
+  // A refused session counts for nothing. Each Ok wants one close_session(), and nothing else does: what was not
+  // counted would take another session's count with it.
   Verdict open_session(const net::IpAddress& client, Time now);
   void close_session(const net::IpAddress& client);
   Verdict request(const net::IpAddress& client, Time now);

@@ -148,6 +148,8 @@ bool Exchange::admit(std::size_t head_size) {
   case ClientGate::Verdict::Ok:
     record_->counts_for_client();
     return true;
+  case ClientGate::Verdict::Uncounted:
+    return true;
   case ClientGate::Verdict::TooManySessions:
     cells.reject(RejectReason::Limit);
     break;

@@ -431,6 +431,28 @@ BOOST_AUTO_TEST_CASE(a_host_may_end_in_a_dot_which_the_backend_gets_to_see) {
   BOOST_TEST(rig.heard.find("\r\nX-Forwarded-Host: Name.Example.:80\r\n") != std::string::npos);
 }
 
+// The gate's table is full, so that the client's first session is not counted; its second one is.
+BOOST_AUTO_TEST_CASE(a_session_that_was_not_counted_leaves_the_count_of_others_alone) {
+  Rig rig(false, [](Settings& all) { all.listeners.back().limits.sessions = 1; });
+  const auto nth = [](unsigned n) {
+    const auto part = [&](unsigned shift) { return std::to_string((n >> shift) & 255); };
+    return net::IpAddress::parse("10." + part(16) + "." + part(8) + "." + part(0)).value();
+  };
+  std::vector<net::IpAddress> counted;
+  for (unsigned i = 0; i < 2 * ClientGate::kMaxAddresses; ++i) {
+    if (rig.gate().open_session(nth(i), rig.now()) == ClientGate::Verdict::Ok) counted.push_back(nth(i));
+  }
+  BOOST_TEST(counted.size() <= ClientGate::kMaxAddresses);
+  rig.begins(kGet, kBegun);
+  for (const auto& address : counted) rig.gate().close_session(address);
+  const auto client = net::IpAddress::parse("127.0.0.1").value();
+  BOOST_TEST((rig.gate().open_session(client, rig.now()) == ClientGate::Verdict::Ok));
+  rig.backend_says(kTail);
+  rig.turns();
+  BOOST_TEST(rig.since() == kTail);
+  BOOST_TEST((rig.gate().open_session(client, rig.now()) == ClientGate::Verdict::TooManySessions));
+}
+
 BOOST_AUTO_TEST_CASE(what_is_refused_without_a_route_counts_toward_the_rate_like_any_request) {
   for (const std::string_view request :
        {"GET / HTTP/1.1\r\nHost: other\r\n\r\n",
