@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session/worker.h"
 
+#include <algorithm>
 #include <map>
 
 #include "proxy/net/tcp_stream.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr Duration kWarnPeriod = std::chrono::seconds(1);
 constexpr Duration kRetryPeriod = std::chrono::milliseconds(100);  // of accepting that is paused
+constexpr Duration kEpisodeOver = std::chrono::seconds(5);         // of accepting without a pause
 
 std::string_view pause_text(metrics::PauseReason reason) {
   switch (reason) {
@@ -116,8 +118,12 @@ void Worker::pause_accepting(metrics::PauseReason reason) {
   loop_.tick_by(retry_accepting_at_);
   if (accepting_paused_) return;
   accepting_paused_ = true;
-  cells_.accept_pauses[static_cast<std::size_t>(reason)].add();
-  log::warn(pause_text(reason), {{"worker", index_}});
+  const auto r = static_cast<std::size_t>(reason);
+  cells_.accept_pauses[r].add();
+  if (episode_ends_[r] == Time{} && shared_.workers_short[r].fetch_add(1, std::memory_order_relaxed) == 0) {
+    log::warn(pause_text(reason));
+  }
+  episode_ends_[r] = Time::max();
 }
 
 void Worker::resume_if_possible() {
@@ -126,7 +132,25 @@ void Worker::resume_if_possible() {
   for (auto& acceptor : acceptors_) all = acceptor->resume() && all;
   if (!all) return;  // tick() tries again
   accepting_paused_ = false;
-  log::info("accepting resumes", {{"worker", index_}});
+  for (Time& ends : episode_ends_) {
+    if (ends != Time{}) ends = now() + kEpisodeOver;
+  }
+}
+
+Time Worker::end_episodes() {
+  Time next = Time::max();
+  for (std::size_t r = 0; r < episode_ends_.size(); ++r) {
+    Time& ends = episode_ends_[r];
+    if (ends == Time{}) continue;
+    if (now() < ends) {
+      next = std::min(next, ends);
+      continue;
+    }
+    ends = {};
+    if (shared_.workers_short[r].fetch_sub(1, std::memory_order_relaxed) > 1 || acceptors_.empty()) continue;
+    log::info("accepting resumes", {{"after", metrics::name(static_cast<metrics::PauseReason>(r))}});
+  }
+  return next;
 }
 
 bool Worker::may_warn() {
@@ -147,12 +171,11 @@ void Worker::count_buffered(std::int64_t bytes) {
 
 Time Worker::tick() {
   wheel_.advance(now());
-  if (!accepting_paused_) return Time::max();  // run_turn() asks the wheel
-  if (now() >= retry_accepting_at_) {
+  if (accepting_paused_ && now() >= retry_accepting_at_) {
     retry_accepting_at_ = now() + kRetryPeriod;
     resume_if_possible();
   }
-  return retry_accepting_at_;
+  return accepting_paused_ ? retry_accepting_at_ : end_episodes();  // run_turn() asks the wheel
 }
 
 SessionRef Worker::enlist(Session& session) {

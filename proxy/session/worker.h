@@ -6,6 +6,7 @@
 // The Reaper: what retire() is given is destroyed at the end of the turn and nowhere else.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -49,6 +50,9 @@ struct Shared {
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::int64_t> buffered{0};
   std::atomic<bool> draining{false};  // the process leaves: listeners are closed, upgrades are refused
+  // How many workers are in an episode of pauses, by its reason: the log speaks of the first that enters it and of the
+  // last that leaves it.
+  std::array<std::atomic<std::uint32_t>, metrics::kPauseReasons> workers_short{};
 
   // Posts each its farewell.
   void dismiss(const Affinity::Leavers& leavers, CloseReason reason);
@@ -127,6 +131,10 @@ class Worker {
   void accepted(std::uint16_t listener, Fd fd, const net::Address& peer);
   void pause_accepting(metrics::PauseReason reason);
   void resume_if_possible();
+  // What has run out does so again and again while it is scarce: to the log all these pauses are one episode, which is
+  // over when accepting has gone on for a while. Says so of those that are; the time at which the next may be, the end
+  // of time where there is none.
+  Time end_episodes();
   bool over_connections() const;
   bool over_budget() const;
   void sweep();
@@ -157,6 +165,7 @@ class Worker {
   std::vector<Seat> seats_;
   std::vector<std::uint32_t> free_seats_;
   std::uint32_t generations_ = 0;
+  std::array<Time, metrics::kPauseReasons> episode_ends_{};  // Time{}: none; Time::max(): accepting pauses now
   Time retry_accepting_at_{};
   Time warned_at_{};
   bool running_ = true;
