@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The limpet binary: everything is in proxy/server/cli.h.
+// The limpet binary: everything is in proxy/cli/cli.h.
 #include <exception>
 #include <iostream>
 
-#include "proxy/server/cli.h"
-#include "proxy/server/exit_code.h"
+#include "proxy/base/exit_code.h"
+#include "proxy/cli/cli.h"
 
 int main(int argc, char** argv) {
   try {
-    auto console = limpet::server::standard_console();
-    return limpet::server::run_command_line(argc, argv, console);
+    auto console = limpet::cli::standard_console();
+    return limpet::cli::run_command_line(argc, argv, console);
   } catch (const std::exception& failure) {  // out of memory, most likely: nothing of ours throws
     std::cerr << "limpet: " << failure.what() << '\n';
-    return limpet::server::kInternal;
+    return limpet::kInternal;
   }
 }

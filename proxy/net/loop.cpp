@@ -27,7 +27,7 @@ Loop::Loop(const Clock* clock)
     : clock_(clock),
       wake_(counter()),
       mail_watch_(poller_, wake_.value(), [this] { open_mail(); }),
-      turn_ended_(read_clock()) {
+      round_ended_(read_clock()) {
   if (!mail_watch_.start()) throw std::runtime_error("no event loop: epoll refuses");
 }
 
@@ -46,8 +46,8 @@ std::string Loop::use_ring() {
   return why;
 }
 
-Duration Loop::run_turn() {
-  in_turn_ = false;  // somebody may have asked for the time since the last one
+Duration Loop::run_round() {
+  in_round_ = false;  // somebody may have asked for the time since the last one
   int patience_ms = poller_.pending() ? 0 : until_tick_ms();
   if (guests_) {
     guests_->wait(patience_ms);
@@ -67,20 +67,20 @@ Duration Loop::run_turn() {
     poller_.dispatch();
   }
   tick_if_due();
-  in_turn_ = false;
-  turn_ended_ = read_clock();
-  return turn_ended_ - now_;
+  in_round_ = false;
+  round_ended_ = read_clock();
+  return round_ended_ - now_;
 }
 
-void Loop::finish() {
-  if (ring_) ring_->finish(std::chrono::seconds(1));
+void Loop::send_last_writes() {
+  if (ring_) ring_->send_last_writes(std::chrono::seconds(1));
 }
 
 int Loop::until_tick_ms() const {
   constexpr std::int64_t kLongest = 60'000;
   constexpr std::int64_t kLongestByHand = 1;  // a clock that is set by hand tells nobody
   if (next_tick_ == Time::max()) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - turn_ended_).count();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(next_tick_ - round_ended_).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, clock_ == nullptr ? kLongest : kLongestByHand));
 }
 

@@ -44,7 +44,7 @@ class Loop {
 
   // The time of this turn: read once, at its first callback.
   Time now() {
-    if (!in_turn_) begin_turn();
+    if (!in_round_) begin_round();
     return now_;
   }
 
@@ -56,10 +56,10 @@ class Loop {
   std::uint32_t round() const { return round_; }
 
   // Waits for events and runs their callbacks, and the tick. Returns how long they took.
-  Duration run_turn();
+  Duration run_round();
 
   // No turn follows: what was written leaves now, as far as its peers take it within a second.
-  void finish();
+  void send_last_writes();
 
   // Runs `work` on the loop's thread, in a later part of its turn or its next one. Any thread.
   void post(std::function<void()> work);
@@ -73,8 +73,8 @@ class Loop {
   void watch_descriptor(int fd, std::function<void()> ready);
 
  private:
-  void begin_turn() {
-    in_turn_ = true;
+  void begin_round() {
+    in_round_ = true;
     now_ = read_clock();
   }
   int until_tick_ms() const;
@@ -93,8 +93,8 @@ class Loop {
   Time next_tick_ = Time::max();
 
   Time now_{};
-  Time turn_ended_;
-  bool in_turn_ = false;
+  Time round_ended_;
+  bool in_round_ = false;
   std::uint32_t round_ = 0;
 
   std::mutex mutex_;

@@ -21,7 +21,7 @@ namespace {
 
 constexpr unsigned kEntries = 1024;
 constexpr unsigned kCompletions = 8192;
-constexpr unsigned kMostPerTurn = 512;  // what else there is to do has its turn, too
+constexpr unsigned kMostPerRound = 512;  // what else there is to do has its turn, too
 constexpr int kGroup = 1;
 constexpr unsigned kPatienceMs = 30'000;
 
@@ -149,14 +149,14 @@ void Ring::wait(int ms) {
   unsigned count = 0;
   io_uring_cqe* completion;
   io_uring_for_each_cqe(&ring_, head, completion) {
-    if (count == kMostPerTurn) break;
+    if (count == kMostPerRound) break;
     ++count;
     complete(*completion);
   }
   io_uring_cq_advance(&ring_, count);
 }
 
-void Ring::finish(std::chrono::milliseconds patience) {
+void Ring::send_last_writes(std::chrono::milliseconds patience) {
   using std::chrono::steady_clock;
   const auto until = steady_clock::now() + patience;
   auto left = std::chrono::milliseconds(0);  // first of all it is handed over

@@ -46,7 +46,7 @@ class Ring {
   void dispatch();
   // No dispatch() follows, nobody is called any more: hands over what was prepared, and waits until all that is being
   // sent has been taken, no longer than `patience`.
-  void finish(std::chrono::milliseconds patience);
+  void send_last_writes(std::chrono::milliseconds patience);
   // True once for each time that the poller's descriptor became readable.
   bool polled();
 

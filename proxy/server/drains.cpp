@@ -10,6 +10,11 @@
 
 namespace limpet::server {
 
+using admin::DrainAction;
+using admin::DrainOrder;
+using admin::DrainPlan;
+using admin::DrainStatus;
+using admin::Refusal;
 using session::Backend;
 using session::BackendState;
 using session::CloseReason;
@@ -111,23 +116,23 @@ void Drains::step(Time now) {
 void Drains::step(Drain& drain, Time now) {
   Backend& backend = *drain.backend;
   const auto reason = drain.process_leaves ? CloseReason::Shutdown : CloseReason::Drained;
-  session::Affinity::Leavers leavers;
+  session::SessionRefs departing;
   if (drain.schedule) {
     std::vector<balancer::Turn> turns;
     drain.schedule->due(now, turns);
     for (const auto& turn : turns) {
       const std::size_t most = turn.whole ? SIZE_MAX : turn.sessions;
-      shared_.affinity.turn(*drain.pool, turn.key, backend, most, !drain.process_leaves, leavers);
+      shared_.affinity.take_turn(*drain.pool, turn.key, backend, most, !drain.process_leaves, departing);
     }
     // What joined a key after the plan was made, under a key that the plan did not have.
     if (drain.schedule->done() && steps_ % kStepsPerLateKeys == 0 &&
         backend.sessions.load(std::memory_order_relaxed) > 0) {
       for (const auto& key : shared_.affinity.keys_on(backend, !drain.process_leaves)) {
-        shared_.affinity.turn(*drain.pool, key.key, backend, SIZE_MAX, !drain.process_leaves, leavers);
+        shared_.affinity.take_turn(*drain.pool, key.key, backend, SIZE_MAX, !drain.process_leaves, departing);
       }
     }
-    drain.moved += leavers.size();
-    shared_.dismiss(leavers, reason);
+    drain.moved += departing.size();
+    shared_.dismiss(departing, reason);
   }
   const bool paused = drain.schedule && drain.schedule->paused();
   if (!drain.order.soft && !paused && !drain.deadline_passed && now >= drain.deadline) {

@@ -10,11 +10,17 @@
 #include <vector>
 
 #include "balancer/schedule.h"
+#include "proxy/admin/control.h"
 #include "proxy/base/clock.h"
-#include "proxy/server/control.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::server {
+
+using admin::DrainAction;
+using admin::DrainOrder;
+using admin::DrainPlan;
+using admin::DrainStatus;
+using admin::Refusal;
 
 class Drains {
  public:

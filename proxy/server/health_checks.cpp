@@ -6,7 +6,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/net/tcp_stream.h"
-#include "proxy/wire/http1.h"
+#include "proxy/wire/http/http1.h"
 
 namespace limpet::server {
 

@@ -17,22 +17,33 @@
 #include "balancer/choice.h"
 #include "balancer/hash.h"
 #include "metrics/registry.h"
+#include "proxy/admin/admin.h"
+#include "proxy/admin/control.h"
+#include "proxy/base/exit_code.h"
 #include "proxy/base/log.h"
+#include "proxy/base/version.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/net/loop.h"
-#include "proxy/server/admin.h"
-#include "proxy/server/control.h"
 #include "proxy/server/drains.h"
-#include "proxy/server/exit_code.h"
 #include "proxy/server/health_checks.h"
 #include "proxy/server/reports.h"
 #include "proxy/server/session_list.h"
 #include "proxy/server/shrinkage.h"
-#include "proxy/server/version.h"
+#include "proxy/session/http/http_protocol.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::server {
 
+using admin::Admin;
+using admin::Control;
+using admin::DrainAction;
+using admin::DrainOrder;
+using admin::DrainPlan;
+using admin::Refusal;
+using admin::SessionFilter;
+using admin::SessionInfo;
+using admin::Status;
+using admin::Where;
 using session::Backend;
 using session::BackendState;
 using session::Pool;
@@ -75,7 +86,7 @@ class Process final : public Control {
       loop_.post([this, &backend, good] { checks_.observed(backend, good, loop_.now()); });
     };
     for (unsigned w = 0; w < workers; ++w) {
-      workers_.push_back(std::make_unique<Worker>(shared_, static_cast<std::uint16_t>(w), snapshot_));
+      workers_.push_back(std::make_unique<Worker>(shared_, static_cast<std::uint16_t>(w), snapshot_, protocol_));
       if (settings.proxy.io == session::ProxySettings::Io::Uring) use_ring(*workers_.back());
       shared_.workers.push_back(workers_.back().get());
     }
@@ -121,6 +132,7 @@ class Process final : public Control {
   metrics::Registry registry_;
   session::Shared shared_;
   std::shared_ptr<const session::Snapshot> snapshot_;
+  session::HttpProtocol protocol_;
   HealthChecks checks_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::unique_ptr<log::AccessLog> access_log_;
@@ -220,7 +232,7 @@ int Process::run() {
   const int signal_fd = signals.value();
   loop_.watch_descriptor(signal_fd, [this, signal_fd] { take_signals(signal_fd); });
   loop_.set_tick([this] { return tick(); });
-  while (running_) loop_.run_turn();
+  while (running_) loop_.run_round();
 
   for (auto& worker : workers_) worker->post([&worker] { worker->stop(); });
   for (auto& thread : threads) thread.join();
@@ -386,9 +398,9 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
   std::vector<balancer::Index> ranking;
   p->ranker->rank(hash, ranking);
   for (const auto index : ranking) answer->ranking.push_back(p->backends[index]->name);
-  const auto home = shared_.affinity.find(*p, key, loop_.now());
-  if (home.backend != nullptr && home.backend->serves()) {
-    answer->backend = home.backend->name;
+  const auto placement = shared_.affinity.find(*p, key, loop_.now());
+  if (placement.backend != nullptr && placement.backend->serves()) {
+    answer->backend = placement.backend->name;
     answer->reason = "live";
   } else {
     std::vector<balancer::Candidate> candidates;

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 
-#include "proxy/server/version.h"
+#include "proxy/base/version.h"
 
 namespace limpet::server {
 
+using admin::BackendStatus;
+using admin::PoolStatus;
+using admin::Status;
 using session::Backend;
 using session::BackendHealth;
 using session::BackendState;

@@ -9,12 +9,16 @@
 #include <vector>
 
 #include "metrics/registry.h"
+#include "proxy/admin/control.h"
 #include "proxy/base/clock.h"
-#include "proxy/server/control.h"
 #include "proxy/server/drains.h"
 #include "proxy/session/backend.h"
 
 namespace limpet::server {
+
+using admin::BackendStatus;
+using admin::PoolStatus;
+using admin::Status;
 
 // "ready", "draining" or "drained".
 const char* state_text(session::BackendState state);

@@ -6,6 +6,8 @@
 
 namespace limpet::server {
 
+using admin::SessionFilter;
+using admin::SessionInfo;
 using session::CloseReason;
 using session::Session;
 using session::SessionRef;

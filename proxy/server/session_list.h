@@ -7,11 +7,14 @@
 #include <functional>
 #include <vector>
 
+#include "proxy/admin/control.h"
 #include "proxy/net/loop.h"
-#include "proxy/server/control.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::server {
+
+using admin::SessionFilter;
+using admin::SessionInfo;
 
 class SessionList {
  public:

@@ -14,7 +14,7 @@ using metrics::PickReason;
 struct Affinity::Entry {
   const Key* key = nullptr;
   Backend* backend = nullptr;
-  const Backend* home = nullptr;  // what its ranking starts with
+  const Backend* ranked_first = nullptr;  // what its ranking starts with
   Member* members = nullptr;
   Entry* older = nullptr;  // of the idle ones
   Entry* newer = nullptr;
@@ -85,7 +85,10 @@ std::string synthetic_key() {
 }  // namespace
 
 Affinity::Affinity(std::uint64_t max_keys)
-    : max_keys_per_shard_(std::max<std::uint64_t>(1, max_keys / kShards)), shards_(new std::array<Shard, kShards>()) {}
+    : max_keys_per_shard_(std::max<std::uint64_t>(1, max_keys / kShards)), shards_(new std::array<Shard, kShards>()) {
+  // With the map's own pointer the node fills its chunk of the heap but for 8 bytes.
+  static_assert(sizeof(std::pair<const Key, Entry>) <= 112);
+}
 
 Affinity::~Affinity() = default;
 
@@ -101,25 +104,25 @@ bool Affinity::holds(const Entry& entry, Time now) {
   return entry.backend != nullptr && (entry.members != nullptr || now < entry.expires);
 }
 
-// Changes which backend an entry is on; with `leavers`, its sessions that are elsewhere have to leave.
-void Affinity::move(Entry& entry, Backend* to, Leavers* leavers) {
+// Changes which backend an entry is on; with `departing`, its sessions that are elsewhere have to leave.
+void Affinity::move(Entry& entry, Backend* to, SessionRefs* departing) {
   if (entry.backend != to) {
     auto& misplaced = const_cast<Pool*>(entry.key->pool)->misplaced_keys;
     if (entry.backend != nullptr) {
       entry.backend->keys.fetch_sub(1, std::memory_order_relaxed);
-      if (entry.backend != entry.home) misplaced.fetch_sub(1, std::memory_order_relaxed);
+      if (entry.backend != entry.ranked_first) misplaced.fetch_sub(1, std::memory_order_relaxed);
     }
     if (to != nullptr) {
       to->keys.fetch_add(1, std::memory_order_relaxed);
-      if (to != entry.home) misplaced.fetch_add(1, std::memory_order_relaxed);
+      if (to != entry.ranked_first) misplaced.fetch_add(1, std::memory_order_relaxed);
     }
     entry.backend = to;
   }
-  if (leavers == nullptr) return;
+  if (departing == nullptr) return;
   for (Member* member = entry.members; member != nullptr; member = member->next) {
     if (member->backend == to || member->leaving) continue;
     member->leaving = true;
-    leavers->push_back(member->ref);
+    departing->push_back(member->ref);
   }
 }
 
@@ -154,34 +157,34 @@ std::optional<Affinity::Learned> Affinity::look_up_learned(const Pool& pool, std
   return found->second;
 }
 
-Affinity::Pick Affinity::reserve(Member& member, const Ask& ask, Time now, Leavers& leavers) {
+Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Time now, SessionRefs& departing) {
   assert(member.entry == nullptr);
-  if (!ask.learned_id.empty()) {
-    const auto learned = look_up_learned(*ask.pool, ask.learned_id, now, ask.pool->settings->learn_ttl);
-    if (learned) return reserve_keyed(member, ask, learned->key, &*learned, now, leavers);
+  if (!request.learned_id.empty()) {
+    const auto learned = look_up_learned(*request.pool, request.learned_id, now, request.pool->settings->learn_ttl);
+    if (learned) return reserve_keyed(member, request, learned->key, &*learned, now, departing);
   }
-  if (ask.has_key) return reserve_keyed(member, ask, ask.key, nullptr, now, leavers);
-  return reserve_balanced(member, ask);
+  if (request.has_key) return reserve_keyed(member, request, request.key, nullptr, now, departing);
+  return reserve_balanced(member, request);
 }
 
-Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned,
-                                       Time now, Leavers& leavers) {
+Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& request, std::string_view key,
+                                       const Learned* learned, Time now, SessionRefs& departing) {
   if (learned != nullptr && learned->backend == nullptr) return {Outcome::Gone, PickReason::Learned, {}};
-  Shard& shard = shard_of(ask.pool, key);
+  Shard& shard = shard_of(request.pool, key);
   const std::lock_guard lock(shard.mutex);
-  auto found = shard.entries.find(KeyView{ask.pool, key});
+  auto found = shard.entries.find(KeyView{request.pool, key});
   const bool held = found != shard.entries.end() && holds(found->second, now);
   bool astray = false;
   if (learned != nullptr) {
     Backend& backend = *learned->backend;
-    const bool at_home = held ? found->second.backend == &backend : backend.is_available();
-    if (!backend.is_up() || was_tried(ask.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
-    astray = !at_home || !backend.serves();
-    if (astray && !ask.last_words) return {Outcome::Gone, PickReason::Learned, {}};
+    const bool is_held_there = held ? found->second.backend == &backend : backend.is_available();
+    if (!backend.is_up() || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
+    astray = !is_held_there || !backend.serves();
+    if (astray && !request.reaches_old_backend) return {Outcome::Gone, PickReason::Learned, {}};
   }
   if (found == shard.entries.end()) {
     make_room(shard, key);
-    found = shard.entries.emplace(Key{ask.pool, std::string(key)}, Entry{}).first;
+    found = shard.entries.emplace(Key{request.pool, std::string(key)}, Entry{}).first;
     found->second.key = &found->first;
   } else {
     shard.busy(found->second);
@@ -194,20 +197,22 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const Ask& ask, std::stri
     return {Outcome::Picked, PickReason::Learned, {}};
   }
   if (learned != nullptr && !held) {
-    entry.home =
-        ask.pool->backends[ask.pool->ranker->first(balancer::hash_key(key, ask.pool->settings->hash_seed))].get();
+    entry.ranked_first =
+        request.pool->backends[request.pool->ranker->first(balancer::hash_key(key, request.pool->settings->hash_seed))]
+            .get();
     entry.has_learned = true;
     move(entry, learned->backend, nullptr);
   }
-  Pick pick = pick_for(entry, member, ask, learned != nullptr, leavers);
+  Pick pick = pick_for(entry, member, request, learned != nullptr, departing);
   if (pick.outcome != Outcome::Picked && entry.members == nullptr) shard.erase(entry);
   return pick;
 }
 
 // Requires: the shard's mutex is held and `entry` is not among the idle ones.
-Affinity::Pick Affinity::pick_for(Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers) {
-  Pool& pool = *ask.pool;
-  if (entry.backend != nullptr && entry.backend->serves() && !was_tried(ask.tried, *entry.backend)) {
+Affinity::Pick Affinity::pick_for(Entry& entry, Member& member, const PickRequest& request, bool learned,
+                                  SessionRefs& departing) {
+  Pool& pool = *request.pool;
+  if (entry.backend != nullptr && entry.backend->serves() && !was_tried(request.tried, *entry.backend)) {
     join(entry, member, *entry.backend);
     return {Outcome::Picked, learned ? PickReason::Learned : PickReason::Live, {}};
   }
@@ -216,25 +221,26 @@ Affinity::Pick Affinity::pick_for(Entry& entry, Member& member, const Ask& ask, 
   const double load_factor = pool.settings->load_factor;
   std::unique_lock load_lock(pool.load_mutex, std::defer_lock);
   if (load_factor > 0) load_lock.lock();
-  pool.candidates(ask.tried, candidates);
+  pool.candidates(request.tried, candidates);
   const std::uint64_t hash = balancer::hash_key(entry.key->key, pool.settings->hash_seed);
   const auto choice = balancer::choose_by_hash(*pool.ranker, hash, candidates, load_factor, scratch);
   if (!choice) return {Outcome::NoBackend, PickReason::Hash, {}};
   Backend& chosen = *pool.backends[choice->backend];
-  const Backend* home = choice->how == balancer::How::First ? &chosen : pool.backends[pool.ranker->first(hash)].get();
-  if (entry.backend == nullptr) entry.home = home;
+  const Backend* ranked_first =
+      choice->how == balancer::How::First ? &chosen : pool.backends[pool.ranker->first(hash)].get();
+  if (entry.backend == nullptr) entry.ranked_first = ranked_first;
   join(entry, member, chosen);
-  move(entry, &chosen, &leavers);
+  move(entry, &chosen, &departing);
   const bool fell_back = choice->how == balancer::How::Fallback;
   return {Outcome::Picked, fell_back ? PickReason::Fallback : PickReason::Hash, {}};
 }
 
-Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask) {
-  Pool& pool = *ask.pool;
+Affinity::Pick Affinity::reserve_balanced(Member& member, const PickRequest& request) {
+  Pool& pool = *request.pool;
   thread_local std::vector<balancer::Candidate> candidates;
-  pool.candidates(ask.tried, candidates);
-  const auto turn = pool.balance_turn.fetch_add(1, std::memory_order_relaxed);
-  const auto chosen = balancer::choose_by_balance(pool.settings->balance, candidates, turn);
+  pool.candidates(request.tried, candidates);
+  const auto next = pool.round_robin_next.fetch_add(1, std::memory_order_relaxed);
+  const auto chosen = balancer::choose_by_balance(pool.settings->balance, candidates, next);
   if (!chosen) return {Outcome::NoBackend, PickReason::Balance, {}};
   Backend& backend = *pool.backends[*chosen];
   Pick pick{Outcome::Picked, PickReason::Balance, {}};
@@ -251,7 +257,7 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask) {
   if (fresh) {
     make_room(shard, key);
     entry.key = &found->first;
-    entry.home = &backend;
+    entry.ranked_first = &backend;
     entry.synthetic = synthetic;
   }
   join(entry, member, backend);
@@ -259,23 +265,23 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const Ask& ask) {
   return pick;
 }
 
-bool Affinity::still_home(const Member& member) {
+bool Affinity::is_still_placed(const Member& member) {
   if (member.entry == nullptr) return false;
   Shard& shard = shard_of(member.entry->key->pool, member.entry->key->key);
   const std::lock_guard lock(shard.mutex);
   return member.entry->backend == member.backend && !member.leaving;
 }
 
-Affinity::Pick Affinity::reserve_next(Member& member, const Ask& ask, Time, Leavers& leavers) {
+Affinity::Pick Affinity::reserve_next(Member& member, const PickRequest& request, Time, SessionRefs& departing) {
   Entry& entry = *member.entry;
   Shard& shard = shard_of(entry.key->pool, entry.key->key);
   const std::lock_guard lock(shard.mutex);
-  // Leave the old place first, so that neither load nor the list of leavers counts this session there.
+  // Leave the old place first, so that neither load nor the list of departing counts this session there.
   (member.previous != nullptr ? member.previous->next : entry.members) = member.next;
   if (member.next != nullptr) member.next->previous = member.previous;
   Backend& old = *member.backend;
   old.sessions.fetch_sub(1, std::memory_order_relaxed);
-  Pick pick = pick_for(entry, member, ask, false, leavers);
+  Pick pick = pick_for(entry, member, request, false, departing);
   if (pick.outcome != Outcome::Picked) {
     join(entry, member, old);  // the caller will release it
     return pick;
@@ -372,8 +378,8 @@ std::vector<Affinity::KeyOnBackend> Affinity::keys_on(const Backend& backend, bo
   return result;
 }
 
-bool Affinity::turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
-                    Leavers& leavers) {
+bool Affinity::take_turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
+                         SessionRefs& departing) {
   Shard& shard = shard_of(&pool, key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(KeyView{&pool, key});
@@ -388,14 +394,14 @@ bool Affinity::turn(const Pool& pool, std::string_view key, Backend& from, std::
     const auto choice = balancer::choose_by_hash(*pool.ranker, hash, candidates, 0, scratch);
     move(entry, choice ? pool.backends[choice->backend].get() : nullptr, nullptr);
   }
-  const std::size_t before = leavers.size();
-  for (Member* member = entry.members; member != nullptr && leavers.size() - before < most; member = member->next) {
+  const std::size_t before = departing.size();
+  for (Member* member = entry.members; member != nullptr && departing.size() - before < most; member = member->next) {
     if (member->backend != &from || member->leaving) continue;
     member->leaving = true;
-    leavers.push_back(member->ref);
+    departing.push_back(member->ref);
   }
   if (entry.members == nullptr && entry.backend == nullptr) shard.erase(entry);
-  return leavers.size() > before;
+  return departing.size() > before;
 }
 
 void Affinity::sweep(Time now) {
@@ -417,17 +423,17 @@ void Affinity::sweep(Time now) {
   swept_ = (swept_ + kPart) % kShards;
 }
 
-Affinity::Home Affinity::find(const Pool& pool, std::string_view key, Time now) {
+Affinity::Placement Affinity::find(const Pool& pool, std::string_view key, Time now) {
   Shard& shard = shard_of(&pool, key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(KeyView{&pool, key});
-  Home home;
-  if (found == shard.entries.end() || !holds(found->second, now)) return home;
-  home.backend = found->second.backend;
+  Placement placement;
+  if (found == shard.entries.end() || !holds(found->second, now)) return placement;
+  placement.backend = found->second.backend;
   for (const Member* member = found->second.members; member != nullptr; member = member->next) {
-    home.sessions.push_back(member->ref);
+    placement.sessions.push_back(member->ref);
   }
-  return home;
+  return placement;
 }
 
 std::string_view Affinity::key_of(const Member& member) {

@@ -30,6 +30,8 @@ struct SessionRef {
   bool operator==(const SessionRef&) const = default;
 };
 
+using SessionRefs = std::vector<SessionRef>;
+
 class Affinity {
  public:
   struct Entry;
@@ -44,13 +46,13 @@ class Affinity {
     bool leaving = false;  // a turn has told it to leave
   };
 
-  struct Ask : Recycled<Ask> {
+  struct PickRequest : Recycled<PickRequest> {
     Pool* pool = nullptr;
     std::string key;  // "" with has_key false
     bool has_key = false;
-    std::string learned_id;   // a server-made id that the request carries; "": none
-    bool last_words = false;  // what a learned session still has to say reaches its old backend while that is up, even
-                              // after its key's turn: limpet has not closed it yet
+    std::string learned_id;            // a server-made id that the request carries; "": none
+    bool reaches_old_backend = false;  // what a learned session still has to say reaches its old backend while that is
+                                       // up, even after its key's turn: limpet has not closed it yet
     std::vector<bool> tried;  // backends that this session failed to connect to, by index
   };
 
@@ -66,23 +68,21 @@ class Affinity {
     std::string new_cookie;  // the value to set, where limpet drew one
   };
 
-  // Sessions that have to leave because their key moved; the caller posts them their farewell.
-  using Leavers = std::vector<SessionRef>;
-
   explicit Affinity(std::uint64_t max_keys);
   ~Affinity();
   Affinity(const Affinity&) = delete;
   Affinity& operator=(const Affinity&) = delete;
 
-  // Picks a backend and holds `member` under the key. Requires: member is not held.
-  Pick reserve(Member& member, const Ask& ask, Time now, Leavers& leavers);
+  // Picks a backend and holds `member` under the key. `departing` gets the sessions that have to leave because their
+  // key moved; the caller posts them their farewell. Requires: member is not held.
+  Pick reserve(Member& member, const PickRequest& request, Time now, SessionRefs& departing);
 
   // Before a session opens: false where its key has moved since it was reserved, and it has to pick again.
-  bool still_home(const Member& member);
+  bool is_still_placed(const Member& member);
 
   // The connect to member.backend failed: moves the key (unless another session has done so) and the member with it, to
-  // the next of the ranking that ask.tried leaves. Requires: member is held, and ask.tried has its backend.
-  Pick reserve_next(Member& member, const Ask& ask, Time now, Leavers& leavers);
+  // the next of the ranking that request.tried leaves. Requires: member is held, and request.tried has its backend.
+  Pick reserve_next(Member& member, const PickRequest& request, Time now, SessionRefs& departing);
 
   void release(Member& member, Time now);
   // release() will be called soon: what it needs is fetched meanwhile.
@@ -108,18 +108,19 @@ class Affinity {
   std::vector<KeyOnBackend> keys_on(const Backend& backend, bool release_idle);
 
   // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there
-  // that have not been told yet are put in `leavers`. False: the key is not (any longer) there.
+  // that have not been told yet are put in `departing`. False: the key is not (any longer) there.
   // Without `moves` (the process leaves) the entry stays where it is: there is nowhere better.
-  bool turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves, Leavers& leavers);
+  bool take_turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
+                 SessionRefs& departing);
 
   // Drops what has expired, in a part of the shards at each call (all of them in 16 calls).
   void sweep(Time now);
 
-  struct Home {
+  struct Placement {
     Backend* backend = nullptr;  // null: no entry
     std::vector<SessionRef> sessions;
   };
-  Home find(const Pool& pool, std::string_view key, Time now);
+  Placement find(const Pool& pool, std::string_view key, Time now);
 
  private:
   static constexpr std::size_t kShards = 64;
@@ -157,12 +158,12 @@ class Affinity {
   static std::uint64_t weight_of(std::string_view key);
   static bool holds(const Entry& entry, Time now);
   static void join(Entry& entry, Member& member, Backend& backend);
-  static void move(Entry& entry, Backend* to, Leavers* leavers);
+  static void move(Entry& entry, Backend* to, SessionRefs* departing);
   void make_room(Shard& shard, std::string_view key);
-  Pick pick_for(Entry& entry, Member& member, const Ask& ask, bool learned, Leavers& leavers);
-  Pick reserve_keyed(Member& member, const Ask& ask, std::string_view key, const Learned* learned, Time now,
-                     Leavers& leavers);
-  Pick reserve_balanced(Member& member, const Ask& ask);
+  Pick pick_for(Entry& entry, Member& member, const PickRequest& request, bool learned, SessionRefs& departing);
+  Pick reserve_keyed(Member& member, const PickRequest& request, std::string_view key, const Learned* learned, Time now,
+                     SessionRefs& departing);
+  Pick reserve_balanced(Member& member, const PickRequest& request);
   std::optional<Learned> look_up_learned(const Pool& pool, std::string_view id, Time now, milliseconds ttl);
 
   const std::uint64_t max_keys_per_shard_;

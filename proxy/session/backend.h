@@ -74,7 +74,7 @@ class Pool {
   const std::vector<std::unique_ptr<Backend>> backends;
   const std::unique_ptr<const balancer::Ranker> ranker;
 
-  std::atomic<std::uint64_t> balance_turn{0};
+  std::atomic<std::uint64_t> round_robin_next{0};
   std::atomic<std::int64_t> misplaced_keys{0};
   std::mutex load_mutex;  // with load_factor: choosing and counting are one step for the whole pool
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "proxy/session/exchange_client.h"
+#include "proxy/session/http/exchange_client.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {

@@ -27,7 +27,7 @@ void Outlet::hold(Worker& worker, std::string_view bytes) {
 }
 
 void Outlet::drop(Worker& worker) {
-  settle(worker);
+  send_posted(worker);
   if (waiting_ == nullptr) return;
   worker.count_buffered(-static_cast<std::int64_t>(waiting_->queue.size()));
   waiting_.reset();
@@ -38,7 +38,7 @@ bool Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, int 
   Outbox& outbox = worker.outbox();
   if (posted_) {
     if (outbox.append(*this, pieces, count, size)) return true;
-    settle_now(worker);
+    send_posted_now(worker);
   }
   if (waiting_ != nullptr || !outbox.takes(size)) return false;
   outbox.post(*this, stream, pieces, count);
@@ -46,7 +46,7 @@ bool Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, int 
   return true;
 }
 
-IoStatus Outlet::settle_now(Worker& worker) {
+IoStatus Outlet::send_posted_now(Worker& worker) {
   return worker.outbox().send(*this);
 }
 

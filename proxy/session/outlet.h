@@ -31,7 +31,7 @@ class Outlet {
   net::IoStatus send(Worker& worker, net::Stream& stream, std::string_view bytes);
   // Nothing is put off any more. To be called where more than further writes depends on empty() or pending(), which do
   // not count what was put off. Reset: the connection is gone.
-  net::IoStatus settle(Worker& worker) { return posted_ ? settle_now(worker) : net::IoStatus::Ok; }
+  net::IoStatus send_posted(Worker& worker) { return posted_ ? send_posted_now(worker) : net::IoStatus::Ok; }
   // Sends from the queue; called when the peer is writable.
   net::IoStatus flush(Worker& worker, net::Stream& stream);
   // Queues without sending (the connection is not there yet).
@@ -53,7 +53,7 @@ class Outlet {
 
  private:
   bool post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
-  net::IoStatus settle_now(Worker& worker);
+  net::IoStatus send_posted_now(Worker& worker);
 
   struct Waiting {
     Buffer queue;

@@ -67,9 +67,9 @@ void SessionRecord::set_protocol(Protocol protocol) {
   cells_->sessions.add(1);
 }
 
-void SessionRecord::settle(metrics::HttpVersion version) {
-  if (settled_ || cells_ == nullptr) return;
-  settled_ = true;
+void SessionRecord::count_opened(metrics::HttpVersion version) {
+  if (opened_counted_ || cells_ == nullptr) return;
+  opened_counted_ = true;
   cells_->opened[static_cast<std::size_t>(version)].add();
 }
 
@@ -83,7 +83,7 @@ void SessionRecord::finish(CloseReason reason) {
   worker.delist(member.ref);
   const Time now = worker.now();
   if (cells_ != nullptr) {
-    settle(metrics::HttpVersion::Http11);
+    count_opened(metrics::HttpVersion::Http11);
     cells_->sessions.add(-1);
     cells_->closed[static_cast<std::size_t>(reason)].add();
     cells_->duration.observe(in_seconds(now - opened_at));

@@ -5,7 +5,6 @@
 #include <map>
 
 #include "proxy/net/tcp_stream.h"
-#include "proxy/session/http_connection.h"
 
 namespace limpet::session {
 
@@ -29,27 +28,29 @@ std::string_view pause_text(metrics::PauseReason reason) {
 
 }  // namespace
 
-void Shared::dismiss(const Affinity::Leavers& leavers, CloseReason reason) {
-  std::map<std::uint16_t, Affinity::Leavers> by_worker;
-  for (const SessionRef& ref : leavers) by_worker[ref.worker].push_back(ref);
+void Shared::dismiss(const SessionRefs& departing, CloseReason reason) {
+  std::map<std::uint16_t, SessionRefs> by_worker;
+  for (const SessionRef& ref : departing) by_worker[ref.worker].push_back(ref);
   for (auto& [index, refs] : by_worker) {
     Worker& worker = *workers[index];
     worker.post([&worker, refs = std::move(refs), reason] {
       for (const SessionRef& ref : refs) {
         Session* session = worker.find(ref);
         // One that was still connecting may have followed its key meanwhile.
-        if (session != nullptr && !worker.shared().affinity.still_home(session->record().member))
+        if (session != nullptr && !worker.shared().affinity.is_still_placed(session->record().member))
           session->farewell(reason);
       }
     });
   }
 }
 
-Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, const Clock* clock)
+Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
+               const Clock* clock)
     : shared_(shared),
       index_(index),
       cells_(shared.metrics.worker(index)),
       snapshot_(std::move(snapshot)),
+      protocols_(protocols),
       loop_(clock),
       wheel_(loop_.read_clock()),
       upstreams_(*this),
@@ -74,13 +75,13 @@ void Worker::listen(std::uint16_t listener, Fd listening) {
 }
 
 void Worker::run() {
-  while (running_) run_turn();
-  loop_.finish();
+  while (running_) run_round();
+  loop_.send_last_writes();
 }
 
-void Worker::run_turn() {
+void Worker::run_round() {
   loop_.tick_by(wheel_.next_due());
-  const Duration took = loop_.run_turn();
+  const Duration took = loop_.run_round();
   cells_.loop_lag.observe(in_seconds(took));
   sweep();
 }
@@ -94,11 +95,7 @@ void Worker::accepted(std::uint16_t listener, Fd fd, const net::Address& peer) {
   cells_.accepted.add();
   cells_.connections.add(1);
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
-  auto stream = net::TcpStream::open(loop_, std::move(fd), peer);
-  auto connection = std::make_unique<HttpConnection>(*this, listener, std::move(stream), peer);
-  HttpConnection& started = *connection;
-  own(std::move(connection));
-  started.start();
+  protocols_.begin(*this, {listener, net::TcpStream::open(loop_, std::move(fd), peer), peer});
   if (over_connections()) pause_accepting(metrics::PauseReason::MaxSessions);
   if (over_budget()) pause_accepting(metrics::PauseReason::MemoryBudget);
 }
@@ -175,7 +172,7 @@ Time Worker::tick() {
     retry_accepting_at_ = now() + kRetryPeriod;
     resume_if_possible();
   }
-  return accepting_paused_ ? retry_accepting_at_ : end_episodes();  // run_turn() asks the wheel
+  return accepting_paused_ ? retry_accepting_at_ : end_episodes();  // run_round() asks the wheel
 }
 
 SessionRef Worker::enlist(Session& session) {

@@ -25,11 +25,12 @@
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
+#include "proxy/session/protocols.h"
 #include "proxy/session/router.h"
 #include "proxy/session/session.h"
 #include "proxy/session/spares.h"
 #include "proxy/session/upstream_pool.h"
-#include "proxy/wire/http1.h"
+#include "proxy/wire/http/http1.h"
 
 namespace limpet::session {
 
@@ -55,7 +56,7 @@ struct Shared {
   std::array<std::atomic<std::uint32_t>, metrics::kPauseReasons> workers_short{};
 
   // Posts each its farewell.
-  void dismiss(const Affinity::Leavers& leavers, CloseReason reason);
+  void dismiss(const SessionRefs& departing, CloseReason reason);
 };
 
 class Worker {
@@ -63,8 +64,9 @@ class Worker {
   static constexpr std::size_t kScratch = 128 * 1024;
   static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
 
-  // `clock`: as of net::Loop.
-  Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, const Clock* clock = nullptr);
+  // `protocols` takes what is accepted, and outlives the worker. `clock`: as of net::Loop.
+  Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
+         const Clock* clock = nullptr);
   ~Worker();
 
   // --- any thread ---
@@ -72,8 +74,8 @@ class Worker {
 
   // --- the worker's thread ---
   void listen(std::uint16_t listener, Fd listening);
-  void run();       // until stop()
-  void run_turn();  // one turn of it
+  void run();        // until stop()
+  void run_round();  // one turn of it
   void stop() { running_ = false; }
   // Closes the listening sockets once their queues are taken.
   void stop_listening();
@@ -144,6 +146,7 @@ class Worker {
   const std::uint16_t index_;
   metrics::WorkerCells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
+  Protocols& protocols_;
   net::Loop loop_;
   TimerWheel wheel_;
   UpstreamPool upstreams_;

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "proxy/wire/forwarded.h"
-#include "tests/wire/naive_forwarded.h"
+#include "proxy/wire/http/forwarded.h"
+#include "tests/wire/http/naive_forwarded.h"
 
 namespace naive = limpet::wire::naive;
 using limpet::wire::Fields;

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "proxy/wire/http1.h"
-#include "tests/wire/beast_body.h"
+#include "proxy/wire/http/http1.h"
+#include "tests/wire/http/beast_body.h"
 
 namespace {
 

@@ -6,10 +6,10 @@
 #include <cstdlib>
 #include <string>
 
-#include "proxy/wire/http1.h"
-#include "proxy/wire/http1_writer.h"
+#include "proxy/wire/http/http1.h"
+#include "proxy/wire/http/http1_writer.h"
 #include "proxy/wire/uri.h"
-#include "tests/wire/not_plain.h"
+#include "tests/wire/http/not_plain.h"
 
 namespace {
 

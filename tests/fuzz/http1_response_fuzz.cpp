@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "proxy/wire/http1.h"
-#include "tests/wire/not_plain.h"
+#include "proxy/wire/http/http1.h"
+#include "tests/wire/http/not_plain.h"
 
 namespace {
 

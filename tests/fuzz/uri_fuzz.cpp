@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "proxy/wire/cookie.h"
+#include "proxy/wire/http/cookie.h"
 #include "proxy/wire/jwt.h"
 #include "proxy/wire/uri.h"
 

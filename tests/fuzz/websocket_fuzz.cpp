@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "proxy/wire/websocket_observer.h"
-#include "tests/wire/naive_websocket.h"
+#include "proxy/wire/websocket/observer.h"
+#include "tests/wire/websocket/naive_websocket.h"
 
 namespace naive = limpet::wire::naive;
 using From = limpet::wire::WebSocketObserver::From;

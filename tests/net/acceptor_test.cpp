@@ -80,11 +80,11 @@ struct Fixture {
     const auto deadline = steady_clock::now() + seconds(10);
     while (accepted.size() < count) {
       BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
-      loop.run_turn();
+      loop.run_round();
     }
   }
   void turn_some() {
-    for (int i = 0; i < 5; ++i) loop.run_turn();
+    for (int i = 0; i < 5; ++i) loop.run_round();
   }
   std::vector<Fd> connect_many(int count) {
     std::vector<Fd> result;
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(a_storm_is_taken_in_bursts_so_that_others_get_their_turn) {
   while (accepted.size() < 200) {
     BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
     const std::size_t before = accepted.size();
-    loop.run_turn();
+    loop.run_round();
     BOOST_TEST(accepted.size() - before <= 64U);
   }
   each_is_served(clients);
@@ -256,7 +256,7 @@ BOOST_AUTO_TEST_CASE(out_of_descriptors_it_pauses_says_so_once_and_strands_nobod
     limit.rlim_cur = usual;
     ::setrlimit(RLIMIT_NOFILE, &limit);
     acceptor->resume();
-    for (int i = 0; i < 100 && accepted.size() < 6; ++i) loop.run_turn();
+    for (int i = 0; i < 100 && accepted.size() < 6; ++i) loop.run_round();
     ::_exit(!paused ? 1 : !once ? 2 : accepted.size() != 6 ? 3 : 0);
   }
   int status = 0;

@@ -25,7 +25,7 @@ void turn_until(Loop& loop, Done&& done) {
   const auto deadline = steady_clock::now() + seconds(10);
   while (!done()) {
     BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
-    loop.run_turn();
+    loop.run_round();
   }
 }
 
@@ -39,7 +39,7 @@ BOOST_AUTO_TEST_CASE(posted_work_runs_in_the_order_in_which_it_was_posted) {
   loop.post([&] { order += "a"; });
   loop.post([&] { order += "b"; });
   BOOST_TEST(order == "");
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(order == "ab");
 }
 
@@ -107,9 +107,9 @@ BOOST_AUTO_TEST_CASE(the_time_stands_still_within_a_turn_and_is_read_anew_in_the
     seen.push_back(loop.now());
   };
   loop.post(look);
-  const Duration took = loop.run_turn();
+  const Duration took = loop.run_round();
   loop.post(look);
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST((seen[0] == seen[1]));
   BOOST_TEST((seen[2] == seen[0] + seconds(1)));
   BOOST_TEST((took == seconds(1)));
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(without_a_clock_of_its_own_it_reads_the_steady_one) {
   const Time before = steady_clock::now();
   Time seen{};
   loop.post([&] { seen = loop.now(); });
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST((before <= seen && seen <= steady_clock::now()));
 }
 
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(a_turn_reads_the_clock_anew_though_somebody_asked_before_it
   clock.advance(seconds(10));
   Time seen;
   loop.post([&] { seen = loop.now(); });
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST((seen == clock.now()));
 }
 

@@ -74,22 +74,22 @@ BOOST_FIXTURE_TEST_SUITE(poller, Fixture)
 BOOST_AUTO_TEST_CASE(interest_is_obeyed_as_it_changes) {
   a.say();
   a.stream->watch(false, true);
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(a.reads == 0);
   BOOST_TEST(a.writes == 1);
   a.stream->watch(true, false);
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(a.reads == 1);
   BOOST_TEST(a.writes == 1);
   a.stream->watch(false, false);
   a.say();
   b.stream->watch(true, false);
   b.say();
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(b.reads == 1);
   BOOST_TEST(a.reads == 1);
   a.stream->watch(true, true);
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(a.reads == 2);
   BOOST_TEST(a.writes == 2);
 }
@@ -110,7 +110,7 @@ BOOST_AUTO_TEST_CASE(one_that_was_destroyed_or_left_in_the_same_batch_gets_no_ca
     d.stream->watch(true, false);
     c.say();
     d.say();
-    loop.run_turn();
+    loop.run_round();
     BOOST_TEST(calls == 1);
   }
 }
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_st
   BOOST_TEST_REQUIRE(c.stream->descriptor() == number);
   c.stream->watch(true, false);
   c.say();
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(c.reads == 1);
   BOOST_TEST(a.reads == 0);
 }
@@ -134,7 +134,7 @@ BOOST_AUTO_TEST_CASE(a_hang_up_is_told_by_whatever_is_watched) {
   b.stream->watch(true, false);
   a.peer.reset();
   b.peer.reset();
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(a.writes == 1);
   BOOST_TEST(a.reads == 0);
   BOOST_TEST(b.reads == 1);
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(what_was_not_read_is_told_again_until_it_is) {
   a.stream->watch(true, false);
   a.say();
   for (int turn = 1; turn <= 3; ++turn) {
-    loop.run_turn();
+    loop.run_round();
     BOOST_TEST(a.reads == turn);
   }
   a.takes = true;
@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(what_was_not_read_is_told_again_until_it_is) {
   a.then = [&] {
     if (a.last == IoStatus::Eof) a.stream->watch(false, false);
   };
-  while (a.last != IoStatus::Eof) loop.run_turn();
+  while (a.last != IoStatus::Eof) loop.run_round();
   BOOST_TEST(a.reads == 6);  // two bytes, and the end, which came before they were read
 }
 
@@ -163,11 +163,11 @@ BOOST_AUTO_TEST_CASE(what_was_read_outside_of_a_call_and_left_more_is_told) {
   a.stream->watch(true, false);
   for (int byte = 0; byte < 3; ++byte) a.say();
   a.takes = false;
-  loop.run_turn();
+  loop.run_round();
   char byte;
   BOOST_TEST((a.stream->read(&byte, 1).status == IoStatus::Ok));
   a.takes = true;
-  for (int turn = 0; turn < 3; ++turn) loop.run_turn();
+  for (int turn = 0; turn < 3; ++turn) loop.run_round();
   BOOST_TEST(a.reads == 3);
   BOOST_TEST(a.calls == 4);  // one that found nothing: the kernel was not asked whether anything is left
 }
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(what_is_behind_urgent_data_is_told) {
   stream.watch(true, false);
   for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
     loop.post([] {});
-    loop.run_turn();
+    loop.run_round();
   }
   BOOST_TEST(taker.got == "beforebehind");
 }
@@ -200,29 +200,29 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_told) {
   stream->watch(true, false);
   for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
     loop.post([] {});
-    loop.run_turn();
+    loop.run_round();
   }
   BOOST_TEST(taker.got == "beforebehind");
 }
 
 BOOST_AUTO_TEST_CASE(a_stream_that_can_be_written_to_is_called_until_it_is_full) {
   a.stream->watch(false, true);
-  for (int turn = 0; turn < 3; ++turn) loop.run_turn();
+  for (int turn = 0; turn < 3; ++turn) loop.run_round();
   BOOST_TEST(a.writes == 3);
   const std::vector<char> much(1024 * 1024);
   const iovec piece{const_cast<char*>(much.data()), much.size()};
   while (a.stream->write(&piece, 1).status == IoStatus::Ok) {
   }
   loop.post([] {});
-  loop.run_turn();  // the call that was due before it was full
+  loop.run_round();  // the call that was due before it was full
   const int before = a.writes;
   loop.post([] {});
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(a.writes == before);
   std::vector<char> taken(much.size());
   while (::recv(a.peer.value(), taken.data(), taken.size(), 0) > 0) {
   }
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(a.writes == before + 1);
 }
 
@@ -231,11 +231,11 @@ BOOST_AUTO_TEST_CASE(one_that_is_to_be_called_again_may_be_destroyed_before) {
   c.takes = false;
   c.stream->watch(true, false);
   c.say();
-  loop.run_turn();
+  loop.run_round();
   c.stream.reset();
   a.stream->watch(true, false);
   a.say();
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(c.reads == 1);
   BOOST_TEST(a.reads == 1);
 }
@@ -252,7 +252,7 @@ BOOST_AUTO_TEST_CASE(more_than_a_batch_is_served_in_turns_and_the_mail_in_betwee
   }
   loop.post([&] { served_before_mail = served; });
   for (int turn = 0; turn < 60; ++turn) {
-    if (served < 3000 || served_before_mail < 0) loop.run_turn();
+    if (served < 3000 || served_before_mail < 0) loop.run_round();
   }
   BOOST_TEST(served == 3000);
   BOOST_TEST(served_before_mail >= 0);

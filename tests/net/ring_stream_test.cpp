@@ -90,11 +90,11 @@ struct Fixture {
     const auto deadline = steady_clock::now() + seconds(20);
     while (!done()) {
       BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
-      loop.run_turn();
+      loop.run_round();
     }
   }
   void turns(int n) {
-    for (int i = 0; i < n; ++i) loop.run_turn();
+    for (int i = 0; i < n; ++i) loop.run_round();
   }
   void write(Stream& stream, std::string_view text) {
     const iovec piece{const_cast<char*>(text.data()), text.size()};
@@ -341,7 +341,7 @@ BOOST_AUTO_TEST_CASE(a_slow_peer_gets_what_was_taken_for_it_though_the_process_e
     close_with_tail(ending, std::move(pair.ours));
     finishing = true;
     finishing.notify_one();
-    ending.loop.finish();
+    ending.loop.send_last_writes();
   }
   peer.join();
   BOOST_TEST(got.ends_with("the end"));
@@ -351,7 +351,7 @@ BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_does_not_keep_the_process) {
   TcpPair pair = connected_pair();
   close_with_tail(*this, std::move(pair.ours));
   const auto began = steady_clock::now();
-  loop.finish();
+  loop.send_last_writes();
   const auto took = steady_clock::now() - began;
   BOOST_TEST((took >= milliseconds(900)));  // there was something to wait for
   BOOST_TEST((took < seconds(10)));

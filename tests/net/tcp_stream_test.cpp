@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(an_end_that_came_with_the_last_bytes_is_told_in_the_same_tu
   pair.theirs.reset();
   wait_for_fin(stream);
   stream.watch(true, false);
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(reader.got == "bye");
   BOOST_TEST(reader.ended);
   BOOST_TEST(reader.calls == 2);
@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE(an_end_behind_much_is_told_behind_all_of_it) {
   stream.watch(true, false);
   for (int turn = 0; turn < 8 && !reader.ended; ++turn) {
     loop.post([] {});
-    loop.run_turn();
+    loop.run_round();
   }
   BOOST_TEST(reader.got == much);
   BOOST_TEST(reader.ended);
@@ -152,12 +152,12 @@ BOOST_AUTO_TEST_CASE(an_end_that_was_not_wanted_is_told_when_it_is) {
   stream.watch(true, false);
   for (int turn = 0; turn < 3; ++turn) {
     loop.post([] {});
-    loop.run_turn();
+    loop.run_round();
   }
   BOOST_TEST(handler.calls == 1);
   BOOST_TEST((handler.last == IoStatus::Ok));
   stream.watch(true, false);
-  loop.run_turn();
+  loop.run_round();
   BOOST_TEST(handler.calls == 2);
   BOOST_TEST((handler.last == IoStatus::Eof));
 }

@@ -41,7 +41,7 @@ inline std::ostream& operator<<(std::ostream& out, const SessionRef& ref) {
 
 struct Tab {
   Affinity::Member member;
-  Affinity::Ask ask;
+  Affinity::PickRequest request;
   Affinity::Pick pick;
 
   std::string at() const { return member.entry != nullptr ? member.backend->name : ""; }
@@ -87,43 +87,43 @@ struct AffinityFixture {
   Tab& make_tab() {
     tabs.push_back(std::make_unique<Tab>());
     tabs.back()->member.ref.slot = static_cast<std::uint32_t>(tabs.size());
-    tabs.back()->ask.pool = &pool();
-    tabs.back()->ask.tried.assign(pool().backends.size(), false);
+    tabs.back()->request.pool = &pool();
+    tabs.back()->request.tried.assign(pool().backends.size(), false);
     return *tabs.back();
   }
   Tab& reserve(Tab& tab) {
-    tab.pick = table().reserve(tab.member, tab.ask, clock.now(), told);
+    tab.pick = table().reserve(tab.member, tab.request, clock.now(), told);
     return tab;
   }
   // A new session of that key, without one, and with a learned id.
   Tab& open(const std::string& key) {
     Tab& tab = make_tab();
-    tab.ask.key = key;
-    tab.ask.has_key = true;
+    tab.request.key = key;
+    tab.request.has_key = true;
     return reserve(tab);
   }
   Tab& open() { return reserve(make_tab()); }
-  Tab& open_learned(const std::string& id, bool last_words = false) {
+  Tab& open_learned(const std::string& id, bool reaches_old_backend = false) {
     Tab& tab = make_tab();
-    tab.ask.learned_id = id;
-    tab.ask.last_words = last_words;
+    tab.request.learned_id = id;
+    tab.request.reaches_old_backend = reaches_old_backend;
     return reserve(tab);
   }
   void close(Tab& tab) { table().release(tab.member, clock.now()); }
   // The backend has refused: the session asks for the next one.
   void refused(Tab& tab) {
-    tab.ask.tried[tab.member.backend->index] = true;
-    tab.pick = table().reserve_next(tab.member, tab.ask, clock.now(), told);
+    tab.request.tried[tab.member.backend->index] = true;
+    tab.pick = table().reserve_next(tab.member, tab.request, clock.now(), told);
   }
   bool turn(const std::string& key, const std::string& from, std::size_t most = 1000, bool moves = true) {
-    return table().turn(pool(), key, backend(from), most, moves, told);
+    return table().take_turn(pool(), key, backend(from), most, moves, told);
   }
   std::string home(const std::string& key) {
     const auto found = table().find(pool(), key, clock.now());
     return found.backend != nullptr ? found.backend->name : "";
   }
   // Who has been told to leave since the last call, as tabs.
-  std::vector<SessionRef> leavers() {
+  std::vector<SessionRef> departing() {
     std::vector<SessionRef> result;
     result.swap(told);
     return result;
@@ -145,7 +145,7 @@ struct AffinityFixture {
   ManualClock clock;
   PoolSettings settings;
   std::uint64_t max_keys = 100'000;
-  Affinity::Leavers told;
+  SessionRefs told;
   std::vector<std::unique_ptr<Tab>> tabs;
 
  private:

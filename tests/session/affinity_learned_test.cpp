@@ -40,9 +40,9 @@ BOOST_AUTO_TEST_CASE(a_learned_id_leads_to_its_backend_under_the_key_that_brough
 BOOST_AUTO_TEST_CASE(a_learned_id_goes_before_the_key_of_the_request) {
   learn_and_close(key, "sid");
   Tab& tab = make_tab();
-  tab.ask.key = key_of("b");
-  tab.ask.has_key = true;
-  tab.ask.learned_id = "sid";
+  tab.request.key = key_of("b");
+  tab.request.has_key = true;
+  tab.request.learned_id = "sid";
   reserve(tab);
   BOOST_TEST(tab.pick.reason == PickReason::Learned);
   BOOST_TEST(tab.at() == "a");
@@ -50,9 +50,9 @@ BOOST_AUTO_TEST_CASE(a_learned_id_goes_before_the_key_of_the_request) {
 
 BOOST_AUTO_TEST_CASE(an_unknown_id_counts_for_nothing) {
   Tab& tab = make_tab();
-  tab.ask.key = key;
-  tab.ask.has_key = true;
-  tab.ask.learned_id = "never handed out";
+  tab.request.key = key;
+  tab.request.has_key = true;
+  tab.request.learned_id = "never handed out";
   BOOST_TEST(reserve(tab).pick.reason == PickReason::Hash);
   BOOST_TEST(open_learned("neither").pick.reason == PickReason::Balance);
 }
@@ -113,9 +113,9 @@ BOOST_AUTO_TEST_CASE(the_last_words_of_a_learned_session_reach_its_old_backend_w
   BOOST_TEST(words.at() == "a");
   BOOST_TEST(words.member.leaving);
   BOOST_TEST(home(key) == ranking(key)[1]);
-  leavers();
+  departing();
   BOOST_TEST(!turn(key, "a"));
-  BOOST_TEST(leavers().empty());
+  BOOST_TEST(departing().empty());
   backend("a").state = BackendState::Drained;
   BOOST_TEST(open_learned("sid", true).at() == "a");
   backend("a").health = BackendHealth::Down;
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(last_words_alone_hold_no_key) {
   BOOST_TEST(all_keys() == 0U);
   const Tab& next = open(key);
   BOOST_TEST(next.at() == ranking(key)[1]);
-  BOOST_TEST(leavers().empty());
+  BOOST_TEST(departing().empty());
   close(words);
   BOOST_TEST(home(key) == next.at());
 }
@@ -139,8 +139,8 @@ BOOST_AUTO_TEST_CASE(last_words_alone_hold_no_key) {
 BOOST_AUTO_TEST_CASE(an_id_whose_backend_is_down_or_has_refused_is_gone) {
   learn_and_close(key, "sid");
   Tab& tab = make_tab();
-  tab.ask.learned_id = "sid";
-  tab.ask.tried[backend("a").index] = true;
+  tab.request.learned_id = "sid";
+  tab.request.tried[backend("a").index] = true;
   BOOST_TEST(reserve(tab).pick.outcome == Outcome::Gone);
   backend("a").health = BackendHealth::Down;
   BOOST_TEST(open_learned("sid").pick.outcome == Outcome::Gone);

@@ -22,18 +22,18 @@ BOOST_AUTO_TEST_CASE(a_turn_moves_the_key_and_tells_each_of_its_sessions_once) {
   Tab& two = open(key);
   backend("a").state = BackendState::Draining;
   BOOST_TEST(turn(key, "a"));
-  BOOST_TEST(leavers().size() == 2U);
+  BOOST_TEST(departing().size() == 2U);
   BOOST_TEST(home(key) == ranking(key)[1]);
   BOOST_TEST(backend("a").keys == 0U);
   BOOST_TEST(backend(ranking(key)[1]).keys == 1U);
   BOOST_TEST(pool().misplaced_keys == 1);
-  BOOST_TEST(!table().still_home(one.member));
+  BOOST_TEST(!table().is_still_placed(one.member));
   BOOST_TEST(!turn(key, "a"));
-  BOOST_TEST(leavers().empty());
+  BOOST_TEST(departing().empty());
   const Tab& next = open(key);
   BOOST_TEST(next.pick.reason == PickReason::Live);
   BOOST_TEST(next.at() == ranking(key)[1]);
-  BOOST_TEST(table().still_home(next.member));
+  BOOST_TEST(table().is_still_placed(next.member));
   close(one);
   close(two);
   BOOST_TEST(home(key) == next.at());
@@ -46,7 +46,7 @@ BOOST_AUTO_TEST_CASE(a_big_key_may_leave_in_parts_but_its_new_sessions_go_to_the
   std::set<std::uint32_t> told_once;
   for (const std::size_t expected : {2U, 2U, 1U}) {
     BOOST_TEST(turn(key, "a", 2));
-    const auto now_told = leavers();
+    const auto now_told = departing();
     BOOST_TEST(now_told.size() == expected);
     for (const auto& ref : now_told) BOOST_TEST(told_once.insert(ref.slot).second);
     BOOST_TEST(open(key).at() == ranking(key)[1]);
@@ -77,13 +77,13 @@ BOOST_AUTO_TEST_CASE(with_nowhere_to_go_the_sessions_still_leave_and_the_key_is_
   Tab& tab = open(key);
   for (const auto& each : pool().backends) each->state = BackendState::Draining;
   BOOST_TEST(turn(key, "a"));
-  BOOST_TEST(leavers().size() == 1U);
+  BOOST_TEST(departing().size() == 1U);
   BOOST_TEST(home(key) == "");
   BOOST_TEST(all_keys() == 0U);
   BOOST_TEST(open(key).pick.outcome == Outcome::NoBackend);
   backend("c").state = BackendState::Ready;
   BOOST_TEST(open(key).at() == "c");
-  BOOST_TEST(leavers().empty());  // the first has been told already
+  BOOST_TEST(departing().empty());  // the first has been told already
   close(tab);
   BOOST_TEST(home(key) == "c");
 }
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(where_the_process_leaves_the_sessions_are_told_and_the_key_
   const std::string key = key_of("a");
   open(key);
   BOOST_TEST(turn(key, "a", 1000, false));
-  BOOST_TEST(leavers().size() == 1U);
+  BOOST_TEST(departing().size() == 1U);
   BOOST_TEST(home(key) == "a");
   BOOST_TEST(backend("a").keys == 1U);
   BOOST_TEST(!turn(key, "a", 1000, false));
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(a_turn_of_a_key_that_is_not_there_does_nothing) {
   open(key);
   BOOST_TEST(!turn(key, "b"));
   BOOST_TEST(home(key) == "a");
-  BOOST_TEST(leavers().empty());
+  BOOST_TEST(departing().empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_drain_sees_the_keys_with_sessions_and_releases_the_others_at_once) {
@@ -146,15 +146,15 @@ BOOST_AUTO_TEST_CASE(a_failed_connect_moves_the_key_once_and_its_other_sessions_
   BOOST_TEST(one.pick.outcome == Outcome::Picked);
   BOOST_TEST(one.pick.reason == PickReason::Fallback);
   BOOST_TEST(one.at() == ranking(key)[1]);
-  BOOST_TEST(leavers().size() == 2U);
-  BOOST_TEST(!table().still_home(two.member));
+  BOOST_TEST(departing().size() == 2U);
+  BOOST_TEST(!table().is_still_placed(two.member));
   refused(two);
   BOOST_TEST(two.pick.reason == PickReason::Live);
   refused(three);
   BOOST_TEST(two.at() == one.at());
   BOOST_TEST(three.at() == one.at());
-  BOOST_TEST(leavers().empty());
-  BOOST_TEST(table().still_home(two.member));
+  BOOST_TEST(departing().empty());
+  BOOST_TEST(table().is_still_placed(two.member));
   BOOST_TEST(backend("a").sessions == 0U);
   BOOST_TEST(backend(one.at()).sessions == 3U);
   BOOST_TEST(backend(one.at()).keys == 1U);
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(two_workers_that_fail_at_different_backends_end_up_together
   Tab& two = open(key);
   refused(one);
   refused(one);  // the second of the ranking does not answer either
-  leavers();
+  departing();
   refused(two);
   BOOST_TEST(two.at() == one.at());
   BOOST_TEST(two.at() == ranking(key)[2]);

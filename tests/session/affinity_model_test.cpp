@@ -110,7 +110,7 @@ class Model : public AffinityFixture {
     if (!open_.empty()) f(*open_[random_() % open_.size()]);
   }
 
-  static bool tried(const Tab& tab, const Backend& backend) { return tab.ask.tried[backend.index]; }
+  static bool tried(const Tab& tab, const Backend& backend) { return tab.request.tried[backend.index]; }
 
   // What a plain reading of the rules says of a key that the table holds at `held` (null: not at all).
   void expect(const Tab& tab, const std::string& key, const Backend* held, bool again) {
@@ -184,9 +184,9 @@ class Model : public AffinityFixture {
 
   void refuse(Tab& tab) {
     const std::string key(Affinity::key_of(tab.member));
-    tab.ask.tried[tab.member.backend->index] = true;
+    tab.request.tried[tab.member.backend->index] = true;
     const Backend* held = moved_to(key);
-    tab.pick = table().reserve_next(tab.member, tab.ask, clock.now(), told);
+    tab.pick = table().reserve_next(tab.member, tab.request, clock.now(), told);
     expect(tab, key, held, true);
     if (tab.pick.outcome != Outcome::Picked) return close_one(tab);
     if (tab.member.backend != held) expect_told(key);
@@ -216,7 +216,7 @@ class Model : public AffinityFixture {
   // A session is told to leave once, until it has moved.
   void told_uniquely() {
     std::set<std::uint32_t> slots;
-    for (const auto& ref : leavers()) BOOST_TEST_REQUIRE(slots.insert(ref.slot).second);
+    for (const auto& ref : departing()) BOOST_TEST_REQUIRE(slots.insert(ref.slot).second);
   }
 
   void change_health() {
@@ -294,14 +294,14 @@ BOOST_FIXTURE_TEST_CASE(workers_that_pick_the_same_new_key_at_once_meet_on_one_b
   pool();
   std::vector<Tab*> mine;
   for (int i = 0; i < kThreads; ++i) mine.push_back(&make_tab());
-  std::vector<Affinity::Leavers> told_to(kThreads);
+  std::vector<SessionRefs> told_to(kThreads);
   rounds(
       kThreads, kRounds,
       [&](int t, int round) {
         Tab& tab = *mine[static_cast<std::size_t>(t)];
-        tab.ask.key = "round " + std::to_string(round);
-        tab.ask.has_key = true;
-        tab.pick = table().reserve(tab.member, tab.ask, clock.now(), told_to[static_cast<std::size_t>(t)]);
+        tab.request.key = "round " + std::to_string(round);
+        tab.request.has_key = true;
+        tab.pick = table().reserve(tab.member, tab.request, clock.now(), told_to[static_cast<std::size_t>(t)]);
       },
       [&](int) {
         int by_hash = 0;
@@ -322,7 +322,7 @@ BOOST_FIXTURE_TEST_CASE(a_pick_that_races_its_keys_turn_is_elsewhere_or_told, Ra
   Tab& racing = make_tab();
   std::vector<std::string> keys;
   for (int i = 0; i < kRounds; ++i) keys.push_back("round " + std::to_string(i));
-  Affinity::Leavers unused;
+  SessionRefs unused;
   int told_rounds = 0;
   rounds(
       2, kRounds,
@@ -330,11 +330,11 @@ BOOST_FIXTURE_TEST_CASE(a_pick_that_races_its_keys_turn_is_elsewhere_or_told, Ra
         const std::string& key = keys[static_cast<std::size_t>(round)];
         Backend& from = backend(ranking(key)[0]);
         if (t == 0) {
-          racing.ask.key = key;
-          racing.ask.has_key = true;
-          table().reserve(racing.member, racing.ask, clock.now(), unused);
+          racing.request.key = key;
+          racing.request.has_key = true;
+          table().reserve(racing.member, racing.request, clock.now(), unused);
         } else {
-          table().turn(pool(), key, from, 1000, true, told);
+          table().take_turn(pool(), key, from, 1000, true, told);
         }
       },
       [&](int round) {
@@ -343,7 +343,7 @@ BOOST_FIXTURE_TEST_CASE(a_pick_that_races_its_keys_turn_is_elsewhere_or_told, Ra
         // The turn came first and found nothing, or the pick came first and was told.
         const bool was_told = std::count(told.begin(), told.end(), racing.member.ref) == 1;
         BOOST_TEST((was_told ? home(key) != from.name : racing.member.backend->name == home(key)));
-        BOOST_TEST(table().still_home(racing.member) == !was_told);
+        BOOST_TEST(table().is_still_placed(racing.member) == !was_told);
         told_rounds += was_told ? 1 : 0;
         told.clear();
         close(racing);
@@ -355,18 +355,18 @@ BOOST_FIXTURE_TEST_CASE(a_held_key_that_is_picked_in_its_turn_never_stays_behind
   constexpr int kRounds = 1000;
   const std::string key = key_of("a");
   Tab& racing = make_tab();
-  racing.ask.key = key;
-  racing.ask.has_key = true;
+  racing.request.key = key;
+  racing.request.has_key = true;
   Tab& settled = open(key);
-  Affinity::Leavers unused;
+  SessionRefs unused;
   backend("a").state = BackendState::Draining;
   rounds(
       2, kRounds,
       [&](int t, int) {
         if (t == 0) {
-          table().reserve(racing.member, racing.ask, clock.now(), unused);
+          table().reserve(racing.member, racing.request, clock.now(), unused);
         } else {
-          table().turn(pool(), key, backend("a"), 1000, true, told);
+          table().take_turn(pool(), key, backend("a"), 1000, true, told);
         }
       },
       [&](int) {
@@ -397,28 +397,29 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
     threads.emplace_back([this, t, &working] {
       std::mt19937 random(t);
       std::vector<std::unique_ptr<Tab>> mine;
-      Affinity::Leavers told_here;
+      SessionRefs told_here;
       for (int i = 0; i < 5000; ++i) {
         if (mine.size() < 10) {
           mine.push_back(std::make_unique<Tab>());
           Tab& tab = *mine.back();
           tab.member.ref = {static_cast<std::uint16_t>(t), static_cast<std::uint32_t>(i), 0};
-          tab.ask.pool = &pool();
-          tab.ask.tried.assign(pool().backends.size(), false);
-          if (random() % 4 != 0) tab.ask.key = "key" + std::to_string(random() % 10);
-          tab.ask.has_key = !tab.ask.key.empty();
-          if (random() % 4 == 0) tab.ask.learned_id = "id" + std::to_string(random() % 10);
-          if (table().reserve(tab.member, tab.ask, clock.now(), told_here).outcome != Outcome::Picked) mine.pop_back();
+          tab.request.pool = &pool();
+          tab.request.tried.assign(pool().backends.size(), false);
+          if (random() % 4 != 0) tab.request.key = "key" + std::to_string(random() % 10);
+          tab.request.has_key = !tab.request.key.empty();
+          if (random() % 4 == 0) tab.request.learned_id = "id" + std::to_string(random() % 10);
+          if (table().reserve(tab.member, tab.request, clock.now(), told_here).outcome != Outcome::Picked)
+            mine.pop_back();
         }
         if (mine.empty()) continue;
         Tab& some = *mine[random() % mine.size()];
         switch (random() % 5) {
         case 0:
-          table().still_home(some.member);
+          table().is_still_placed(some.member);
           break;
         case 1:
-          some.ask.tried[some.member.backend->index] = true;
-          table().reserve_next(some.member, some.ask, clock.now(), told_here);
+          some.request.tried[some.member.backend->index] = true;
+          table().reserve_next(some.member, some.request, clock.now(), told_here);
           break;
         case 2:
           table().learn(some.member, "id" + std::to_string(random() % 10), clock.now());
@@ -438,7 +439,7 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
     Backend& backend = *pool().backends[random() % 4];
     backend.state = BackendState::Draining;
     for (const auto& [key, sessions] : table().keys_on(backend, true)) {
-      table().turn(pool(), key, backend, 2, true, told);
+      table().take_turn(pool(), key, backend, 2, true, told);
     }
     table().forget(pool(), "id" + std::to_string(random() % 10), random() % 2 == 0, clock.now());
     table().find(pool(), "key1", clock.now());

@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(a_draining_or_ejected_backend_goes_on_serving_the_keys_that
   backend("a").state = BackendState::Ready;
   backend("a").health = BackendHealth::Ejected;
   BOOST_TEST(open(key).at() == "a");
-  BOOST_TEST(leavers().empty());
+  BOOST_TEST(departing().empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_key_moves_with_all_its_sessions_when_its_backend_is_down_and_stays_there) {
@@ -135,15 +135,15 @@ BOOST_AUTO_TEST_CASE(a_key_moves_with_all_its_sessions_when_its_backend_is_down_
   BOOST_TEST(third.at() == ranking(key)[1]);
   const std::set<std::uint32_t> expected{first.member.ref.slot, second.member.ref.slot};
   std::set<std::uint32_t> got;
-  for (const auto& ref : leavers()) got.insert(ref.slot);
+  for (const auto& ref : departing()) got.insert(ref.slot);
   BOOST_TEST((got == expected));
-  BOOST_TEST(!table().still_home(first.member));
-  BOOST_TEST(table().still_home(third.member));
+  BOOST_TEST(!table().is_still_placed(first.member));
+  BOOST_TEST(table().is_still_placed(third.member));
   BOOST_TEST(backend("a").keys == 0U);
   BOOST_TEST(backend("a").sessions == 2U);  // until they have left
   backend("a").health = BackendHealth::Up;
   BOOST_TEST(open(key).at() == third.at());
-  BOOST_TEST(leavers().empty());
+  BOOST_TEST(departing().empty());
   close(first);
   close(second);
   BOOST_TEST(home(key) == third.at());
@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE(a_session_without_any_key_leaves_at_its_turn_too) {
   const auto keys = table().keys_on(from, true);
   BOOST_TEST_REQUIRE(keys.size() == 1U);
   BOOST_TEST(turn(keys[0].key, from.name));
-  BOOST_TEST_REQUIRE(leavers().size() == 1U);
+  BOOST_TEST_REQUIRE(departing().size() == 1U);
   BOOST_TEST(from.keys == 0U);
   close(tab);
   BOOST_TEST(all_keys() == 0U);
@@ -336,12 +336,12 @@ BOOST_AUTO_TEST_CASE(two_pools_do_not_share_keys) {
   Pool other(std::make_shared<const PoolSettings>(settings));
   open("k");
   BOOST_TEST(table().find(other, "k", clock.now()).backend == nullptr);
-  BOOST_TEST(!table().turn(other, "k", *other.backends[0], 9, true, told));
+  BOOST_TEST(!table().take_turn(other, "k", *other.backends[0], 9, true, told));
   Tab& tab = make_tab();
-  tab.ask = {};
-  tab.ask.pool = &other;
-  tab.ask.key = "k";
-  tab.ask.has_key = true;
+  tab.request = {};
+  tab.request.pool = &other;
+  tab.request.key = "k";
+  tab.request.has_key = true;
   BOOST_TEST(reserve(tab).pick.reason == PickReason::Hash);
   BOOST_TEST((tab.member.backend == other.find(ranking("k")[0])));
   close(tab);

@@ -13,6 +13,7 @@
 
 #include "metrics/registry.h"
 #include "proxy/session/worker.h"
+#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -45,7 +46,7 @@ struct Fixture {
   }
   void in_batch(std::function<void()> work) {
     worker.post(std::move(work));
-    worker.run_turn();
+    worker.run_round();
   }
   IoStatus send(Peer& peer, std::string_view bytes) { return peer.outlet.send(worker, *peer.stream, bytes); }
 
@@ -53,7 +54,9 @@ struct Fixture {
   ManualClock clock;
   metrics::Registry registry{1, "test"};
   Shared shared{1000, registry};
-  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}), &clock};
+  NoProtocol no_protocol;
+  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}),
+                no_protocol, &clock};
   Peer one;
   Peer other;
 };
@@ -141,7 +144,7 @@ BOOST_AUTO_TEST_CASE(settling_tells_at_once_what_is_taken) {
   in_batch([&] {
     send(one, "hello");
     send(other, "later");
-    one.outlet.settle(worker);
+    one.outlet.send_posted(worker);
     BOOST_TEST(one.script.written == "hel");
     BOOST_TEST(one.outlet.pending() == 2U);
     BOOST_TEST(other.script.written == "");

@@ -8,6 +8,7 @@
 
 #include "metrics/registry.h"
 #include "proxy/session/worker.h"
+#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -20,7 +21,9 @@ struct Fixture {
   ManualClock clock;
   metrics::Registry registry{1, "test"};
   Shared shared{1000, registry};
-  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}), &clock};
+  NoProtocol no_protocol;
+  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}),
+                no_protocol, &clock};
   Script peer;
   std::unique_ptr<net::Stream> stream = peer.make_stream();
   Outlet outlet;
@@ -29,7 +32,7 @@ struct Fixture {
   void pass(Duration time) {
     clock.advance(time);
     worker.post([] {});
-    worker.run_turn();
+    worker.run_round();
   }
   IoStatus send(std::string_view bytes) { return outlet.send(worker, *stream, bytes); }
   IoStatus send_pieces(std::vector<std::string> texts) {

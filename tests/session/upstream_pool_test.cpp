@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxy/session/worker.h"
+#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -21,7 +22,7 @@ struct Fixture {
     pool->backends[0]->cells = {&registry.backend("main", "one", 0)};
     shared.max_connections = 100;
     worker = std::make_unique<Worker>(
-        shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{pool}));
+        shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{pool}), no_protocol);
     worker->upstreams().put(backend(), 1, script.make_stream());
   }
   const Backend& backend() const { return *pool->backends[0]; }
@@ -31,6 +32,7 @@ struct Fixture {
   Shared shared{1000, registry};
   std::shared_ptr<Pool> pool;
   Script script;
+  NoProtocol no_protocol;
   std::unique_ptr<Worker> worker;
 };
 

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// What limpet answers by itself: refusals, a backend that is not there, learned sessions that are over.
+#include "proxy/base/crypto.h"
+#include "proxy/session/http/exchange.h"
+#include "proxy/wire/engine_io.h"
+#include "proxy/wire/http/http1_writer.h"
+
+namespace limpet::session {
+
+namespace {
+
+constexpr std::size_t kAttributes = 96;  // bytes, about: of a Set-Cookie behind its path
+
+}  // namespace
+
+// GET with exactly this Accept is what a browser's EventSource sends (WHATWG HTML §9.2.2).
+bool Exchange::wants_event_stream() const {
+  if (head_ == nullptr || head_->method != "GET") return false;
+  const auto accept = head_->fields.find(wire::FieldName::Accept);
+  return accept && wire::equals_ignoring_case(*accept, "text/event-stream");
+}
+
+// Seconds, jittered so that those who are turned away together do not come back together.
+std::string Exchange::retry_after() const {
+  return std::to_string(1 + static_cast<int>(random_fraction() * 5));
+}
+
+std::string Exchange::session_cookie() const {
+  if (new_cookie_.empty()) return {};
+  const SessionCookie& cookie = pool_->settings->cookie;
+  std::string text;
+  text.reserve(cookie.name.size() + new_cookie_.size() + cookie.path.size() + kAttributes);
+  text.append(cookie.name).append("=").append(new_cookie_).append("; Path=").append(cookie.path);
+  if (cookie.max_age.count() > 0) text += "; Max-Age=" + std::to_string(cookie.max_age.count() / 1000);
+  text += "; HttpOnly; SameSite=";
+  text += cookie.same_site == "none" ? "None" : cookie.same_site == "strict" ? "Strict" : "Lax";
+  const bool secure =
+      cookie.secure == SessionCookie::Secure::Always || (cookie.secure == SessionCookie::Secure::Auto && secure_);
+  if (secure) text += "; Secure";
+  return text;
+}
+
+void Exchange::answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name,
+                      std::string_view extra_value) {
+  if (response_begun_) {
+    finish(reason);
+    state_ = State::Over;
+    return client_.abort(true);
+  }
+  response_begun_ = true;
+  const std::string body = text.empty() ? "" : std::string(text) + "\n";
+  const wire::Field extra[] = {{"Content-Type", "text/plain; charset=utf-8"}, {extra_name, extra_value}};
+  ResponsePlan plan;
+  plan.ends_request = true;
+  plan.status = status;
+  plan.extra = {extra, extra_name.empty() ? 1U : 2U};
+  plan.framing = wire::Framing::Length;
+  plan.length = body.size();
+  if (record_) record_->status = static_cast<std::uint16_t>(status);
+  client_.send_head(plan);
+  const std::string_view piece(body);
+  if (!is_head_) client_.send_body({&piece, 1});
+  if (!client_.flush()) return;
+  finish(reason);
+  state_ = State::Over;
+  client_.exchange_over();
+}
+
+void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
+  if (!wants_event_stream() || response_begun_) {
+    const std::string_view text = status == 503   ? "no backend is available"
+                                  : status == 504 ? "the backend did not answer in time"
+                                                  : "the backend refused or broke off";
+    if (status != 503) return answer(status, reason, text);
+    return answer(status, reason, text, "Retry-After", retry_after());
+  }
+  // One such status would end the client's EventSource for good.
+  response_begun_ = true;
+  const auto& sse = record_->route->sse;
+  const auto wait =
+      sse.retry.count() + static_cast<std::int64_t>(random_fraction() * static_cast<double>(sse.retry_jitter.count()));
+  const std::string body = "retry: " + std::to_string(wait) + "\n\n";
+  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
+  const wire::Field extra[] = {{"Content-Type", "text/event-stream"},
+                               {"Cache-Control", "no-store"},
+                               {"Access-Control-Allow-Origin", origin},
+                               {"Access-Control-Allow-Credentials", "true"},
+                               {"Vary", "Origin"}};
+  ResponsePlan plan;
+  plan.ends_request = true;
+  plan.status = 200;
+  plan.extra = {extra, origin.empty() ? 2U : 5U};
+  plan.framing = wire::Framing::Length;
+  plan.length = body.size();
+  record_->status = 200;
+  client_.send_head(plan);
+  const std::string_view piece(body);
+  client_.send_body({&piece, 1});
+  if (!client_.flush()) return;
+  finish(reason);
+  state_ = State::Over;
+  client_.exchange_over();
+}
+
+// The learned session's backend no longer serves it: its key's turn has come, or the backend has died.
+void Exchange::answer_gone() {
+  auto& affinity = worker_.shared().affinity;
+  const bool is_cookie = learned_kind_ == LearnSource::Kind::Cookie;
+  const bool told = engine_io_poll_ && head_->method == "GET";
+  if (pick_request_ && (told || !engine_io_session_))
+    affinity.forget(*pool_, pick_request_->learned_id, !is_cookie, worker_.now());
+  if (told) return answer_engine_io_close();
+  if (engine_io_session_ && engine_io_poll_ && head_->method == "POST") return answer(200, CloseReason::Moved, "ok");
+  if (learned_kind_ == LearnSource::Kind::Header) return answer(404, CloseReason::Moved, "this session has ended");
+  answer(503, CloseReason::Moved, "this session has moved", "Retry-After", retry_after());
+}
+
+void Exchange::answer_engine_io_close() {
+  const auto close = wire::engine_io_close(head_->query());
+  response_begun_ = true;
+  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
+  const wire::Field extra[] = {{"Content-Type", close.content_type},
+                               {"Cache-Control", "no-store"},
+                               {"Access-Control-Allow-Origin", origin},
+                               {"Access-Control-Allow-Credentials", "true"},
+                               {"Vary", "Origin"}};
+  ResponsePlan plan;
+  plan.ends_request = true;
+  plan.extra = {extra, origin.empty() ? 2U : 5U};
+  plan.framing = wire::Framing::Length;
+  plan.length = close.body.size();
+  record_->status = 200;
+  client_.send_head(plan);
+  const std::string_view piece(close.body);
+  client_.send_body({&piece, 1});
+  if (!client_.flush()) return;
+  finish(CloseReason::Moved);
+  state_ = State::Over;
+  client_.exchange_over();
+}
+
+}  // namespace limpet::session

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who a request comes from: the client's address behind trusted proxies, its affinity key, and a learned session id
+// that it carries. Pure; the values are of hostile origin and prove nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/net/address.h"
+#include "proxy/session/settings.h"
+#include "proxy/wire/http/http1.h"
+
+namespace limpet::session {
+
+// The rightmost hop that is not a trusted proxy (X-Forwarded-For is read only where the peer itself is trusted).
+net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer,
+                              const std::vector<net::Cidr>& trusted);
+
+struct RequestKey {
+  std::string value;
+  const KeySource* source = nullptr;  // of the pool's; null: the session cookie
+};
+
+// The first of the pool's keys that is present; the session cookie comes after the listed ones but before client_ip.
+std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::RequestHead& head,
+                                      const net::IpAddress& client);
+
+struct LearnedId {
+  std::string
+      id;  // "engine.io sid", "header:Mcp-Session-Id value": the source is part of it, so that sources never collide
+  LearnSource::Kind kind = LearnSource::Kind::EngineIo;
+};
+
+std::optional<LearnedId> learned_id(const PoolSettings& pool, const wire::RequestHead& head);
+// The ids that a response's head hands out (the Engine.IO one is in the body: wire/engine_io.h).
+std::vector<LearnedId> handed_out(const PoolSettings& pool, const wire::ResponseHead& head);
+LearnedId engine_io_id(std::string_view sid);
+
+bool learns_engine_io(const PoolSettings& pool);
+// "transport=polling" in the query.
+bool is_engine_io_poll(const wire::RequestHead& head);
+
+}  // namespace limpet::session

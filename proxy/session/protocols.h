@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Protocols: what a worker does with an accepted connection. The worker knows no protocol: whoever makes it says who
+// speaks on which listener (session/http/http_protocol.h, for listeners that speak HTTP).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "proxy/net/address.h"
+#include "proxy/net/stream.h"
+
+namespace limpet::session {
+
+class Worker;
+
+struct Accepted {
+  std::uint16_t listener = 0;  // by its place in the configuration
+  std::unique_ptr<net::Stream> stream;
+  net::Address peer;
+};
+
+class Protocols {
+ public:
+  // Takes the connection over: it is counted as open until Worker::connection_closed(). On the worker's thread; called by
+  // several workers at once.
+  virtual void begin(Worker& worker, Accepted connection) = 0;
+
+ protected:
+  ~Protocols() = default;
+};
+
+}  // namespace limpet::session

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bytes of hostile origin go in; what comes out holds no control character but a tab.
+#include "proxy/wire/http/forwarded.h"
+
+#include <algorithm>
+
+#include "proxy/wire/grammar.h"
+
+namespace limpet::wire {
+
+namespace {
+
+constexpr std::size_t kMaxPortDigits = 5;
+
+bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+}
+
+bool is_port(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxPortDigits && std::all_of(text.begin(), text.end(), is_digit);
+}
+
+std::string_view quotable_or_empty(std::string_view value) {
+  return std::any_of(value.begin(), value.end(), is_control) ? std::string_view() : value;
+}
+
+void append_value(std::string& out, std::string_view value) {
+  if (std::all_of(value.begin(), value.end(), is_token_char)) {
+    out += value;
+    return;
+  }
+  out += '"';
+  for (const char c : value) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
+}
+
+void append_pair(std::string& out, std::string_view name, std::string_view value) {
+  if (value.empty()) return;
+  if (!out.empty()) out += ';';
+  out += name;
+  out += '=';
+  append_value(out, value);
+}
+
+}  // namespace
+
+std::vector<std::string> forwarded_for_hops(const Fields& fields) {
+  std::vector<std::string> hops;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const Field field = fields[i];
+    if (fields.known(i) != FieldName::XForwardedFor) continue;
+    std::string_view rest = field.value;
+    while (!rest.empty()) {
+      const std::size_t comma = std::min(rest.find(','), rest.size());
+      const std::string_view hop = trimmed(rest.substr(0, comma));
+      if (!hop.empty()) hops.emplace_back(hop);
+      rest.remove_prefix(std::min(comma + 1, rest.size()));
+    }
+  }
+  return hops;
+}
+
+std::string strip_port(std::string_view hop) {
+  if (hop.starts_with('[')) {
+    const std::size_t end = hop.find(']');
+    if (end == std::string_view::npos || end == 1) return std::string(hop);
+    const std::string_view after = hop.substr(end + 1);
+    const bool is_host = after.empty() || (after.front() == ':' && is_port(after.substr(1)));
+    return std::string(is_host ? hop.substr(1, end - 1) : hop);
+  }
+  const std::size_t colon = hop.find(':');
+  if (colon == std::string_view::npos || colon == 0 || !is_port(hop.substr(colon + 1))) return std::string(hop);
+  return std::string(hop.substr(0, colon));
+}
+
+std::string forwarded_element(std::string_view for_ip, std::string_view host, std::string_view proto) {
+  std::string node(quotable_or_empty(for_ip));
+  if (node.empty()) node = "unknown";
+  if (!node.starts_with('[') && std::count(node.begin(), node.end(), ':') > 1) node = "[" + node + "]";
+
+  std::string element;
+  append_pair(element, "for", node);
+  append_pair(element, "host", quotable_or_empty(host));
+  append_pair(element, "proto", quotable_or_empty(proto));
+  return element;
+}
+
+}  // namespace limpet::wire
