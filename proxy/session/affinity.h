@@ -53,7 +53,7 @@ class Affinity {
     std::string learned_id;            // a server-made id that the request carries; "": none
     bool reaches_old_backend = false;  // what a learned session still has to say reaches its old backend while that is
                                        // up, even after its key's turn: limpet has not closed it yet
-    std::vector<bool> tried;  // backends that this session failed to connect to, by index
+    std::vector<bool> tried;           // backends that this session failed to connect to, by index
   };
 
   enum class Outcome : std::uint8_t {

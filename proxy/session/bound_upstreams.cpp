@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
-#include "proxy/session/http/exchange_client.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
 
 BoundUpstreams::~BoundUpstreams() = default;
 
-std::unique_ptr<net::Stream> BoundUpstreams::take(ExchangeClient& client, const Backend& backend) {
+std::unique_ptr<net::Stream> BoundUpstreams::take(UpstreamOwner& client, const Backend& backend) {
   if (idles_.empty()) return nullptr;
   const auto found = idles_.find(&client);
   if (found == idles_.end()) return nullptr;
@@ -30,7 +29,7 @@ std::unique_ptr<net::Stream> BoundUpstreams::take(ExchangeClient& client, const 
   return taken;
 }
 
-bool BoundUpstreams::put(ExchangeClient& client, const Backend& backend, std::unique_ptr<net::Stream> stream) {
+bool BoundUpstreams::put(UpstreamOwner& client, const Backend& backend, std::unique_ptr<net::Stream> stream) {
   // One that drains goes on with whoever it still has: without its connection nobody could log in there.
   if (!backend.serves()) {
     worker_.retire(std::move(stream));
@@ -40,7 +39,7 @@ bool BoundUpstreams::put(ExchangeClient& client, const Backend& backend, std::un
   return true;
 }
 
-void BoundUpstreams::release(ExchangeClient& client) {
+void BoundUpstreams::release(UpstreamOwner& client) {
   if (idles_.empty()) return;
   const auto found = idles_.find(&client);
   if (found == idles_.end()) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // BoundUpstreams: the idle connections of one worker on which a backend has logged in a client's user, or is about to
-// (wire/connection_auth.h). Each serves the connection of that client alone, and ends with it: no other client ever
-// gets it. A client has one for each backend at most; where a connection knows no such authentication nothing is kept
-// for it here.
+// (wire/http/connection_auth.h). Each serves the connection of that client alone, and ends with it: no other client
+// ever gets it. A client has one for each backend at most; where a connection knows no such authentication nothing is
+// kept for it here.
 //
 // keepalive_connections does not count them, since a login takes several requests; keepalive_timeout ends them.
 #pragma once
@@ -15,8 +15,6 @@
 
 namespace limpet::session {
 
-class ExchangeClient;
-
 class BoundUpstreams final : public IdleUpstream::Keeper {
  public:
   explicit BoundUpstreams(Worker& worker) : worker_(worker) {}
@@ -24,11 +22,11 @@ class BoundUpstreams final : public IdleUpstream::Keeper {
 
   // The client's own connection to that backend; null where it has none. Those to backends that its key has had to
   // leave end here.
-  std::unique_ptr<net::Stream> take(ExchangeClient& client, const Backend& backend);
+  std::unique_ptr<net::Stream> take(UpstreamOwner& client, const Backend& backend);
   // False where it cannot be kept, and is closed.
-  bool put(ExchangeClient& client, const Backend& backend, std::unique_ptr<net::Stream> stream);
+  bool put(UpstreamOwner& client, const Backend& backend, std::unique_ptr<net::Stream> stream);
   // The client's connection ends, or is a WebSocket's from here on.
-  void release(ExchangeClient& client);
+  void release(UpstreamOwner& client);
   // Closes those to a backend that has left, and tells their clients.
   void drop(const Backend& backend);
 
@@ -37,7 +35,7 @@ class BoundUpstreams final : public IdleUpstream::Keeper {
   void ended(IdleUpstream& idle, bool spoke) override;
 
   Worker& worker_;
-  std::unordered_map<ExchangeClient*, Idles> idles_;
+  std::unordered_map<UpstreamOwner*, Idles> idles_;
 };
 
 }  // namespace limpet::session

@@ -7,7 +7,7 @@
 
 namespace limpet::session {
 
-IdleUpstream::IdleUpstream(Worker& worker, Keeper& keeper, const Backend& backend, ExchangeClient* client,
+IdleUpstream::IdleUpstream(Worker& worker, Keeper& keeper, const Backend& backend, UpstreamOwner* client,
                            std::unique_ptr<net::Stream> stream)
     : backend(backend), client(client), keeper_(keeper), stream_(std::move(stream)) {
   stream_->set_handler(this);

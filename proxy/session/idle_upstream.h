@@ -14,8 +14,19 @@
 
 namespace limpet::session {
 
-class ExchangeClient;
 class Worker;
+
+// The connection of one client, as what is kept for it alone sees it.
+class UpstreamOwner {
+ public:
+  // A connection to a backend on which this client's user is or would be logged in has ended, or will not be kept. A
+  // login that has begun must not go on over another one: no request follows on the client's connection, so that it
+  // begins anew.
+  virtual void login_lost() = 0;
+
+ protected:
+  ~UpstreamOwner() = default;
+};
 
 class IdleUpstream final : public Owned, public Recycled<IdleUpstream>, private net::StreamHandler, private Timer {
  public:
@@ -30,14 +41,14 @@ class IdleUpstream final : public Owned, public Recycled<IdleUpstream>, private 
   };
 
   // `client`: whose alone it is; null: anyone's.
-  IdleUpstream(Worker& worker, Keeper& keeper, const Backend& backend, ExchangeClient* client,
+  IdleUpstream(Worker& worker, Keeper& keeper, const Backend& backend, UpstreamOwner* client,
                std::unique_ptr<net::Stream> stream);
 
   // Called once; then it only waits to be destroyed.
   std::unique_ptr<net::Stream> take();
 
   const Backend& backend;
-  ExchangeClient* const client;
+  UpstreamOwner* const client;
 
  private:
   void on_ready(net::Stream& stream, bool readable, bool writable) override;

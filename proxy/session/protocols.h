@@ -21,8 +21,8 @@ struct Accepted {
 
 class Protocols {
  public:
-  // Takes the connection over: it is counted as open until Worker::connection_closed(). On the worker's thread; called by
-  // several workers at once.
+  // Takes the connection over: it is counted as open until Worker::connection_closed(). On the worker's thread; called
+  // by several workers at once.
   virtual void begin(Worker& worker, Accepted connection) = 0;
 
  protected:

@@ -163,7 +163,7 @@ class Exchange final : public Owned,
   bool could_repeat_ = false;       // the request, on another connection
   bool response_begun_ = false;
   bool keeps_backend_ = false;         // the backend connection may serve again
-  bool binds_backend_ = false;         // a user may be logged in on the backend connection (wire/connection_auth.h)
+  bool binds_backend_ = false;         // a user may be logged in on the backend connection (wire/http/connection_auth.h)
   bool is_bound_ = false;              // one may have been before: it is the client's own
   bool from_trusted_ = false;          // the peer is a trusted proxy
   bool secure_ = false;                // the client came over TLS to a trusted proxy

@@ -12,6 +12,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/idle_upstream.h"
 #include "proxy/session/outlet.h"
 #include "proxy/wire/http/http1.h"
 
@@ -36,7 +37,7 @@ struct ReleasedClient {
   std::string unread;  // what the client has sent behind its request
 };
 
-class ExchangeClient {
+class ExchangeClient : public UpstreamOwner {
  public:
   virtual void send_informational(const wire::ResponseHead& head) = 0;
   virtual void send_head(const ResponsePlan& plan) = 0;
@@ -62,11 +63,6 @@ class ExchangeClient {
 
   // The kernel asks the client now and then whether it is still there: nothing comes from it otherwise.
   virtual void probe_when_idle() = 0;
-
-  // A connection to a backend on which this client's user is or would be logged in has ended, or will not be kept. A
-  // login that has begun must not go on over another one: no request follows on the client's connection, so that it
-  // begins anew.
-  virtual void login_lost() = 0;
 
   // The request's body is wanted, or the backend must catch up first.
   virtual void want_body(bool wanted) = 0;
