@@ -5,6 +5,7 @@
 // stop(), which belong to the process's main thread. spdlog is inside; log.cpp alone includes it.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
@@ -14,6 +15,8 @@
 #include <variant>
 
 namespace limpet::log {
+
+using WallTime = std::chrono::system_clock::time_point;
 
 enum class Level : std::uint8_t { Debug, Info, Warn, Error };
 
@@ -55,6 +58,8 @@ inline void error(std::string_view message, Items items = {}) {
   write(Level::Error, message, items);
 }
 
+// UTC with milliseconds, as every line of both logs begins: "2026-01-02T03:04:05.678Z".
+std::string time_text(WallTime time);
 // A JSON string with its quotes. Whatever goes in, valid UTF-8 without control characters comes out: these are escaped,
 // and bytes that are no UTF-8 become U+FFFD.
 std::string json_quote(std::string_view text);

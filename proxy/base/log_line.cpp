@@ -132,20 +132,6 @@ struct JsonValue {
   }
 };
 
-void append_time(std::string& out, WallTime time) {
-  using namespace std::chrono;
-  const auto since_epoch = floor<milliseconds>(time);
-  const auto day = floor<days>(since_epoch);
-  const year_month_day date(day);
-  const hh_mm_ss clock(since_epoch - day);
-  char text[64];
-  snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-           static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-           static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-           static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  out += text;
-}
-
 struct LevelLook {
   std::string_view word;
   std::string_view padding;
@@ -171,7 +157,7 @@ LevelLook look_of(Level level) {
 std::string text_line(WallTime time, Level level, std::string_view message, Items items, bool coloured) {
   const auto look = look_of(level);
   std::string out;
-  append_time(out, time);
+  out += time_text(time);
   out += ' ';
   if (coloured) out += look.colour;
   out += look.word;
@@ -190,7 +176,7 @@ std::string text_line(WallTime time, Level level, std::string_view message, Item
 
 std::string json_line(WallTime time, Level level, std::string_view message, Items items) {
   std::string out = "{\"time\":\"";
-  append_time(out, time);
+  out += time_text(time);
   out += "\",\"level\":\"";
   out += look_of(level).word;
   out += "\",\"message\":";
@@ -203,6 +189,20 @@ std::string json_line(WallTime time, Level level, std::string_view message, Item
   }
   out += '}';
   return out;
+}
+
+std::string time_text(WallTime time) {
+  using namespace std::chrono;
+  const auto since_epoch = floor<milliseconds>(time);
+  const auto day = floor<days>(since_epoch);
+  const year_month_day date(day);
+  const hh_mm_ss clock(since_epoch - day);
+  char text[64];
+  snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+           static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+           static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+           static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text;
 }
 
 std::string json_quote(std::string_view text) {

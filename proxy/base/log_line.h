@@ -3,15 +3,12 @@
 // break out of its line or its field: control characters, quotes and bytes that are no UTF-8 are escaped everywhere.
 #pragma once
 
-#include <chrono>
 #include <string>
 #include <string_view>
 
 #include "proxy/base/log.h"
 
 namespace limpet::log {
-
-using WallTime = std::chrono::system_clock::time_point;
 
 // 2026-01-02T03:04:05.678Z info  message key=value key="quoted value"
 std::string text_line(WallTime time, Level level, std::string_view message, Items items, bool coloured);

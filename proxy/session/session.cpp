@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session/session.h"
 
-#include <ctime>
+#include <chrono>
+#include <cstdio>
 
 #include "proxy/base/log.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
-
-namespace {
-
-std::string now_text() {
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm utc{};
-  gmtime_r(&now.tv_sec, &utc);
-  char text[40];
-  const std::size_t n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  snprintf(text + n, sizeof text - n, ".%03ldZ", now.tv_nsec / 1000000);
-  return text;
-}
-
-}  // namespace
 
 SessionRecord::SessionRecord(Worker& on, Session& session, Protocol protocol, std::uint16_t on_listener,
                              net::IpAddress from, std::uint16_t from_port)
@@ -105,14 +91,12 @@ void SessionRecord::write_access_line(CloseReason reason, Time now) const {
       line += log::json_quote(name) + ":";
       line += quoted ? log::json_quote(value) : std::string(value);
     } else {
-      line += std::string(name) + "=";
-      const bool plain = !value.empty() && value.find_first_of(" \"=\\") == std::string_view::npos;
-      line += plain ? std::string(value) : log::json_quote(value);
+      line += std::string(name) + "=" + log::quote_if_needed(value);
     }
   };
   const auto text = [&](std::string_view name, std::string_view value) { put(name, value, true); };
   const auto number = [&](std::string_view name, std::uint64_t value) { put(name, std::to_string(value), false); };
-  text("time", now_text());
+  text("time", log::time_text(std::chrono::system_clock::now()));
   text("client", client.is_v4() || client.text().find(':') == std::string::npos
                      ? client.text() + ":" + std::to_string(client_port)
                      : "[" + client.text() + "]:" + std::to_string(client_port));

@@ -115,6 +115,12 @@ BOOST_AUTO_TEST_CASE(strings_are_escaped_strictly) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(times_are_told_in_utc_with_milliseconds) {
+  BOOST_TEST(time_text(kThen) == "2026-01-02T03:04:05.678Z");
+  BOOST_TEST(time_text(WallTime{std::chrono::milliseconds{0}}) == "1970-01-01T00:00:00.000Z");
+  BOOST_TEST(time_text(WallTime{std::chrono::microseconds{1999}}) == "1970-01-01T00:00:00.001Z");
+}
+
 BOOST_AUTO_TEST_CASE(any_two_bytes_become_a_valid_json_string_without_control_bytes) {
   for (int a = 0; a < 256; ++a) {
     for (int b = 0; b < 256; ++b) {
