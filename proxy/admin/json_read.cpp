@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 
 Error bad(std::string what) {
-  return Error{Fault::Downstream, false, std::move(what)};
+  return Error{Fault::Downstream, std::move(what)};
 }
 
 // The body of a request: an object, or nothing at all, which is the empty one.

@@ -82,8 +82,8 @@ Result<SessionFilter> filter_from_query(std::string_view query) {
     const auto equals = pair.find('=');
     const auto name = wire::percent_decode(pair.substr(0, equals));
     const auto value = equals == std::string_view::npos ? "" : wire::percent_decode(pair.substr(equals + 1));
-    if (!seen.insert(name).second) return Error{Fault::Downstream, false, "'" + name + "' is given twice"};
-    if (auto problem = set_filter_member(filter, name, value)) return Error{Fault::Downstream, false, *problem};
+    if (!seen.insert(name).second) return Error{Fault::Downstream, "'" + name + "' is given twice"};
+    if (auto problem = set_filter_member(filter, name, value)) return Error{Fault::Downstream, *problem};
   }
   return filter;
 }

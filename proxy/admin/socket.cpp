@@ -21,7 +21,7 @@ constexpr mode_t kSocketMode = 0660;
 constexpr int kBacklog = 64;
 
 Error failed(const std::string& what, int code) {
-  return Error{Fault::Local, false, what + ": " + std::strerror(code)};
+  return Error{Fault::Local, what + ": " + std::strerror(code)};
 }
 
 Fd new_socket(int family) {
@@ -32,12 +32,12 @@ Fd new_socket(int family) {
 std::optional<Error> clear_the_way(const std::string& path, const net::Address& address) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::nullopt : std::optional(failed(path, errno));
-  if (!S_ISSOCK(found.st_mode)) return Error{Fault::Local, false, path + " exists and is not a socket"};
+  if (!S_ISSOCK(found.st_mode)) return Error{Fault::Local, path + " exists and is not a socket"};
   const Fd probe = new_socket(AF_UNIX);
   if (!probe.open()) return failed("socket", errno);
   // EAGAIN: the queue of someone who lives is full.
   if (::connect(probe.value(), address.raw(), address.raw_size()) == 0 || errno == EAGAIN) {
-    return Error{Fault::Local, false, path + " is in use by another process"};
+    return Error{Fault::Local, path + " is in use by another process"};
   }
   if (errno != ECONNREFUSED && errno != ENOENT) return failed(path, errno);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return failed("cannot remove the stale socket " + path, errno);

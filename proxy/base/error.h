@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can go wrong on the data path, as a value: whose fault it was and whether trying elsewhere is allowed.
-// No exception crosses a folder there; the control path throws nothing either, but collects problems (server/config.h).
+// What can go wrong on the data path, as a value: whose fault it was, and what happened. Whether another backend may be
+// tried is not said here: that depends on what of the request has been sent, which the exchange knows. No exception
+// crosses a folder on the data path; the control path throws nothing either, but collects problems (server/config.h).
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,6 @@ enum class Fault : std::uint8_t { Downstream, Upstream, Local };
 
 struct Error {
   Fault fault = Fault::Local;
-  bool retryable = false;  // true only while nothing of the request has reached a backend
   std::string what;
 };
 

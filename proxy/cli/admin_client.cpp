@@ -148,7 +148,7 @@ Result<AdminTarget> parse_admin_target(std::string_view text) {
       return target;
     }
   }
-  return Error{Fault::Local, false, "'" + std::string(text) + "': expected unix:PATH or http://HOST:PORT"};
+  return Error{Fault::Local, "'" + std::string(text) + "': expected unix:PATH or http://HOST:PORT"};
 }
 
 AdminReply AdminClient::exchange(std::string_view method, const std::string& path, const std::string& body) const {

@@ -16,7 +16,7 @@ Error unknown(const std::string& what, const std::vector<std::string>& candidate
   std::string text = what;
   for (std::size_t i = 0; i < std::min(kShown, candidates.size()); ++i) text += (i == 0 ? ": " : ", ") + candidates[i];
   if (candidates.size() > kShown) text += ", …";
-  return Error{Fault::Local, false, text};
+  return Error{Fault::Local, text};
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ namespace {
 constexpr unsigned kBurst = 64;  // connections taken per wake-up, so that sessions get their turn in a storm
 
 Error failed(const char* what, const Address& address) {
-  return Error{Fault::Local, false, std::string(what) + " " + address.text() + ": " + std::strerror(errno)};
+  return Error{Fault::Local, std::string(what) + " " + address.text() + ": " + std::strerror(errno)};
 }
 
 // True if the path was free or has been freed of a socket that nobody answers on.

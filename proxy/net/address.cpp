@@ -16,7 +16,7 @@ namespace {
 constexpr std::array<std::uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 Error bad_address(std::string_view text, const char* why) {
-  return Error{Fault::Local, false, "'" + std::string(text) + "': " + why};
+  return Error{Fault::Local, "'" + std::string(text) + "': " + why};
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {

@@ -48,7 +48,7 @@ TcpStream::~TcpStream() {
 
 Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to) {
   Fd fd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.open()) return Error{Fault::Local, true, std::string("socket: ") + std::strerror(errno)};
+  if (!fd.open()) return Error{Fault::Local, std::string("socket: ") + std::strerror(errno)};
   if (!to.is_unix()) {
     const int on = 1;
     ::setsockopt(fd.value(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -61,7 +61,7 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
   if (!at_once && errno != EINPROGRESS && errno != EALREADY) {
     const bool local =
         errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
-    return Error{local ? Fault::Local : Fault::Upstream, true, "connect to " + to.text() + ": " + std::strerror(errno)};
+    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
   auto stream = open(loop, std::move(fd), to);
   stream->connecting_ = !at_once;
