@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // See choice.h. What it leaves open is settled here:
-//   - "all sessions" of the bound are those of all candidates, available or not: what a draining backend still holds
-//   will
-//     have to find room on the others. One available backend is always within a bound with load_factor >= 1.
+//   - "All sessions" of the bound are those of all candidates, available or not: the others will have to find room for
+//     what a draining backend still holds. One available backend is always within a bound with load_factor >= 1.
 //   - The first of the ranking decides what a choice is called: Fallback where it was not available, PassedOver where
-//   it was.
-//   - Where slow start alone would leave no backend, it is overruled, not the bound.
+//     it was.
+//   - Where slow start alone would leave no backend, slow start is overruled, not the bound.
 #include "balancer/choice.h"
 
 #include <algorithm>
@@ -71,8 +70,8 @@ Index take_turn(std::vector<NextTurn>& members, std::uint64_t turn) {
   std::uint64_t period = 0;
   for (const NextTurn& member : members) period += member.weight;
   turn %= period;
-  // Skip to a moment (in 1/period) before which at most `turn` turns lie: up to half a turn per member more than
-  // average.
+  // Skip the turns before a moment, in units of 1/period, before which no more than `turn` turns lie. A member may have
+  // had up to half a turn more than its average by then, hence the margin of a turn per member.
   const std::uint64_t moment = turn - std::min<std::uint64_t>(turn, members.size());
   for (NextTurn& member : members) {
     member.number = (2 * member.weight * moment + period) / (2 * period);
@@ -97,7 +96,8 @@ std::optional<Index> round_robin(std::span<const Candidate> candidates, std::uin
   }
   if (available.empty()) return std::nullopt;
   const Index taken = take_turn(available, turn);
-  // In slow start it gives the rest of its turns to those that are not, at random so that no pattern of turns forms.
+  // A backend in slow start takes only the fraction `ramp` of its turns; the others go to backends that are not in slow
+  // start. Which turns it takes is random, or a pattern could form with those of the clients.
   if (warm.empty() || ramp_hash(turn, taken) < candidates[taken].ramp) return taken;
   return take_turn(warm, mix64(turn));
 }

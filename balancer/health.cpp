@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See health.h. What it leaves open is settled here:
-//   - Active checks decide between up and down, passive failures between up and ejected. Down beats ejected: an
-//   ejection ends
-//     when the checks take the backend down, and they bring it back.
+//   - Active checks decide between up and down, passive failures between up and ejected. Down beats ejected: when the
+//     checks take an ejected backend down, its ejection is over, and only the checks bring it back.
 //   - A good check does not end an ejection: that a port accepts says little about the exchanges that failed.
 //   - Observations count only while the backend is up: what sessions report later began before it left.
 #include "balancer/health.h"

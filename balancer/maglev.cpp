@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Maglev hashing (Eisenbud et al., NSDI 2016, §3.4): a table of 65,537 slots, each owned by a backend. The definition:
 //
+// clang-format off
 //   wishes    a backend wants the slots (offset + j × skip) mod 65537 for j = 0, 1, …, in this order, where
-//             offset = h(0) mod 65537, skip = 1 + h(1) mod 65536, h(n) = XXH3-64(name bytes, n as 4 bytes
-//             little-endian; seed)
+//             offset = h(0) mod 65537, skip = 1 + h(1) mod 65536,
+//             h(n) = XXH3-64(name bytes, n as 4 bytes little-endian; seed)
 //   turns     in rounds, until no slot is free: in byte order of the names, each backend adds its weight to its credit
 //             (from 0); where that reaches the largest weight of all it pays as much and takes the first free slot it
 //             wants. Equal weights have one turn a round; weight w has w turns in as many rounds as the largest weight
-//   ranking   owners in the order in which they first own a slot at or after slot XXH3-64(key bytes; seed) mod 65537,
-//   cyclic;
-//             backends without any slot (possible with thousands of unequal ones) come last, by name
+//   ranking   owners in the order in which they first own a slot at or after slot
+//             XXH3-64(key bytes; seed) mod 65537, cyclic; backends without any slot (possible with thousands of
+//             unequal ones) come last, by name
+// clang-format on
 //
 // Shares are even to one slot; in return a change of the list also moves a few keys between backends that did not
 // change.

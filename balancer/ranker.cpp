@@ -2,10 +2,12 @@
 // The entrance to the three algorithms, and the digest by which two proxies notice that they disagree. The digest is
 // XXH3-64, seed 0, written as 16 lower-case hex digits, over these bytes (numbers little-endian):
 //
+// clang-format off
 //   1 byte    1, the version of all the definitions of placement
 //   1 byte    algorithm: 0 ring, 1 maglev, 2 rendezvous
 //   8 bytes   seed
 //   each backend, in byte order of the names: 4 bytes length of the name, the name, 4 bytes weight
+// clang-format on
 #include "balancer/ranker.h"
 
 #include <algorithm>

@@ -2,12 +2,15 @@
 // Placement: which backends a key goes to, best first. A public fact: the same key, names, weights, algorithm and seed
 // give the same ranking in every worker, process and machine; tests/balancer pins it with vectors.
 //
-//   key hash      XXH3-64(key bytes, seed)
-//   ring          256 points per unit of weight, 32 probes per key; the backend whose point lies nearest after a probe
-//   wins
-//                 (multi-probe consistent hashing, Appleton & O'Reilly 2015): even shares without many thousand points
-//   maglev        a table of 65,537 slots (Eisenbud et al., NSDI 2016), weights as turns per round
-//   rendezvous    highest weight / -ln(hash of backend and key) (Schindelhauer & Schomaker 2005)
+// clang-format off
+//   key hash      XXH3-64(key bytes; seed)
+//   ring          256 points per unit of weight and 32 probes per key; the backend wins whose point follows a probe
+//                 most closely (multi-probe consistent hashing, Appleton & O'Reilly 2015): even shares without many
+//                 thousand points
+//   maglev        a table of 65,537 slots, filled in rounds in which a backend's weight is its number of turns
+//                 (Eisenbud et al., NSDI 2016)
+//   rendezvous    the highest weight / -ln(hash of backend and key) (Schindelhauer & Schomaker 2005)
+// clang-format on
 //
 // The exact definitions open ring.cpp, maglev.cpp and rendezvous.cpp, and that of the digest ranker.cpp.
 //

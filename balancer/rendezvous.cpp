@@ -3,13 +3,16 @@
 // u uniform in (0, 1) for each pair of key and backend. Floating-point logarithms differ in their last digit between
 // machines, and placement may not, so the logarithm is an integer one (base 2: the order is the same). The definition:
 //
-//   u         (h | 1) / 2^64, h = mix64(XXH3-64(key bytes; seed) ^ XXH3-64(name bytes, four zero bytes; seed)), mix64
-//   of hash.h cost      -log2(u) in units of 2^-40, that is 64 × 2^40 - log2(h | 1), where log2(x)   with x = 2^e × (1
-//   + m / 2^63), m the 63 bits below the leading one, first left-aligned: e × 2^40 + T[i] +
-//             floor((T[i + 1] - T[i]) × f / 2^30), i the upper 8 bits of m, f the 30 bits below those,
+// clang-format off
+//   u         (h | 1) / 2^64, where
+//             h = mix64(XXH3-64(key bytes; seed) ^ XXH3-64(name bytes, four zero bytes; seed)), mix64 as in hash.h
+//   cost      -log2(u) in units of 2^-40, that is 64 × 2^40 - log2(h | 1), where
+//             log2(x) = e × 2^40 + T[i] + floor((T[i + 1] - T[i]) × f / 2^30) for x = 2^e × (1 + m / 2^63),
+//             m the 63 bits below the leading one, left-aligned; i the upper 8 bits of m, f the 30 bits below those;
 //             T[i] = floor(2^40 × log2(1 + i / 256))
 //   ranking   backends by cost / weight (compared exactly, as fractions), smallest first; ties by the byte order of
-//   names
+//             the names
+// clang-format on
 //
 // Linear in the number of backends per key. Even, needs no table, moves only what must move.
 #include <algorithm>
@@ -49,7 +52,7 @@ constexpr std::array<std::uint64_t, 257> kLogarithms = make_logarithms();
 std::uint64_t cost_of(std::uint64_t hash) {
   const std::uint64_t x = hash | 1;
   const auto zeros = static_cast<unsigned>(std::countl_zero(x));
-  const std::uint64_t m = x << zeros << 1;  // the leading one has left at the top
+  const std::uint64_t m = x << zeros << 1;  // the leading one is shifted out
   const std::size_t i = m >> 56;
   const std::uint64_t f = m >> 26 & 0x3FFFFFFF;
   const std::uint64_t below_one = kLogarithms[i] + ((kLogarithms[i + 1] - kLogarithms[i]) * f >> 30);

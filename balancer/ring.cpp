@@ -2,12 +2,14 @@
 // The ring: multi-probe consistent hashing. Places are 64-bit numbers on a circle, arithmetic is modulo 2^64. So that
 // any other implementation can check itself (tests/balancer/placement_vectors.txt), the definition in full:
 //
+// clang-format off
 //   points    a backend of weight w has 256 × w points; number n, from 0, is XXH3-64(name bytes, n as 4 bytes
 //             little-endian; seed)
 //   probes    a key has 32; number i, from 1, is mix64(XXH3-64(key bytes; seed) + i × 0x9E3779B97F4A7C15), mix64 as
 //             in hash.h
 //   distance  of a backend from a key: the smallest (point - probe) over all its points and all the key's probes
 //   ranking   backends by distance, nearest first; ties by the byte order of names
+// clang-format on
 //
 // A backend's distance depends on nothing but itself: adding one moves keys only to it, removing one only its own.
 // Costs 10 bytes a point and about 4 of search table; first() is 32 look-ups of constant expected time.
@@ -45,7 +47,7 @@ class Ring final : public Ranker {
   std::vector<double> shares() const override;
 
  private:
-  // One probe on its way round the circle.
+  // One probe as it moves clockwise from point to point.
   struct Cursor {
     std::uint64_t distance;
     Index rank;
@@ -60,8 +62,9 @@ class Ring final : public Ranker {
   void place_points(std::span<const Spec> backends, std::uint64_t seed);
   void index_points();
 
-  // The first point at or clockwise after a place. Added up as far as it goes, since nobody can guess where a place
-  // falls among the one or two points of its bucket: a wrong guess costs more than both.
+  // The first point at or clockwise after a place. The first two steps are additions instead of branches: where a place
+  // falls among the one or two points of its bucket cannot be predicted, and a mispredicted branch costs more than
+  // both.
   std::size_t at_or_after(std::uint64_t place) const {
     std::size_t at = bucket_starts_[place >> bucket_shift_];
     at += points_[at] < place ? 1 : 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // See schedule.h. Two things make the ends of the shuffled keys even where keys are large:
-//   - Keys that leave at once with more than one second's worth of the sessions come first. The pause that such a turn
-//   earns
-//     follows it; after small keys, which earn none before it, it would make a crowd of its own on top of theirs.
+//   - Keys that leave at once with more than one second's worth of the sessions come first. After such a turn there is
+//     a pause, as long as its sessions would have taken one by one, but before it there is none: behind small keys its
+//     sessions would end on top of theirs.
 //   - A heavy key's sessions leave in up to 10,000 parts, each at `over` × the share of sessions before it.
 #include "balancer/schedule.h"
 
