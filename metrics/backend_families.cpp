@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See backend_families.h. Each family is one walk over the rows: a sample is a sum over the workers' cells, which those
+// go on counting in meanwhile, so that two samples of a scrape may differ by an event. Called by Registry::text() on
+// the control loop.
 #include "metrics/backend_families.h"
 
 #include <array>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See process.h. Reads /proc/self/stat, /proc/self/fd, getrlimit(2) and, for the start of the machine,
+// /proc/stat at each scrape; keeps nothing between two scrapes. On the control loop only.
 #include "metrics/process.h"
 
 #include <dirent.h>

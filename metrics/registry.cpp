@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See registry.h. The families that are not about one backend are written here, those that are in backend_families.cpp.
+// Cells are allocated once for each worker, and for each backend when it is first named; they are never freed, so that
+// a counter outlives the backend that it was about. Nothing here is called by a worker.
 #include "metrics/registry.h"
 
 #include <cassert>

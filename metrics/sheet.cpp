@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See sheet.h. Families are collected in prometheus-cpp's own types and serialised at the end in one go. The only file
+// that includes prometheus-cpp. Names and help texts come from limpet itself; label values may come from a
+// configuration and are escaped.
 #include "metrics/sheet.h"
 
 #include <prometheus/metric_family.h>

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+// The log of log.h by spdlog, whose headers no other file includes: what a line looks like is for log_line.h, how it
+// gets out for log_output.h. Between start() and stop() lines go through a bounded queue to one thread of spdlog's,
+// which writes them to stderr; before and after they are written by whoever logs. A lock, held shared while a line is
+// written, keeps start() and stop() from changing the way under it.
 #include "proxy/base/log.h"
 
 #include <spdlog/async_logger.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See log_line.h; also the text forms that both logs share (time_text, json_quote, quote_if_needed of log.h). Escaping
+// is by UTF-8 sequence (RFC 3629), as JSON wants it (RFC 8259 §7), and stricter: DEL, C1 controls and the line
+// separators U+2028 and U+2029 are escaped, too, since some reader takes each of them for a command or a line end.
 #include "proxy/base/log_line.h"
 
 #include <algorithm>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See log_output.h. A blocking write() to a pipe that nobody reads could not be given up, and O_NONBLOCK would change
+// the descriptor for everyone who shares it, such as the shell's terminal: so poll() is asked first, and never more is
+// written than a writable pipe takes at once. Used by the log's and the access log's own threads.
 #include "proxy/base/log_output.h"
 
 #include <poll.h>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See grammar.h. What is too long to be inline: lists (RFC 9110 §5.6.1), in which a quoted string may hold commas.
+// Forgiving where HTTP is: empty elements are skipped, and what is no token is just not the one looked for.
+// Pure functions over bytes of hostile origin.
 #include "proxy/wire/grammar.h"
 
 namespace limpet::wire {

@@ -13,6 +13,22 @@ constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+constexpr bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+// A control character that no line of text may have: NUL, all below SP but HTAB, and DEL (RFC 9110 §5.5).
+constexpr bool is_control(char c) {
+  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+}
+
+// The value of a hexadecimal digit; -1 where it is none.
+constexpr int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  const char letter = static_cast<char>(c | 0x20);
+  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 // tchar, RFC 9110 §5.6.2.
 constexpr bool is_token_char(char c) {
   const char letter = static_cast<char>(c | 0x20);
@@ -44,8 +60,8 @@ constexpr bool is_token(std::string_view text) {
 
 // Without the spaces and tabs around it (OWS, RFC 9110 §5.6.3).
 constexpr std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
 }
 

@@ -7,15 +7,11 @@
 #include <algorithm>
 #include <array>
 
+#include "proxy/wire/grammar.h"
+
 namespace limpet::wire {
 
 namespace {
-
-int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char letter = static_cast<char>(c | 0x20);
-  return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
 
 // The byte that "%41" at the front of `text` stands for; -1 where there is none.
 int escaped_byte(std::string_view text) {
@@ -62,7 +58,7 @@ bool is_ipv6(std::string_view text) {
          inet_pton(AF_INET6, std::string(text).c_str(), &address) == 1;
 }
 
-// Where the host of an authority ends.
+// The length of an authority's host, which it begins with.
 std::size_t host_size(std::string_view authority) {
   if (authority.starts_with('[')) {
     const auto bracket = authority.find(']');
@@ -71,8 +67,8 @@ std::size_t host_size(std::string_view authority) {
   return std::min(authority.find(':'), authority.size());
 }
 
-// Unreserved characters in the clear, other escapes in upper case. A '%' that begins none becomes one, or it might
-// begin one with what is decoded behind it.
+// Decodes the escapes of unreserved characters and writes all others in upper case. A '%' that begins no escape becomes
+// "%25": it could begin one together with characters that are decoded behind it ("%%341" would become "%41").
 std::string with_normal_escapes(std::string_view path) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
   std::string out;
@@ -94,7 +90,7 @@ std::string with_normal_escapes(std::string_view path) {
   return out;
 }
 
-// Nothing in it may need to be changed: no escape, no empty segment, none that begins with a dot.
+// Whether the path surely is normalised already: it has no escape, no empty segment and none that begins with a dot.
 bool is_normal(std::string_view path) {
   if (path.empty() || path.front() != '/') return false;
   for (std::size_t i = 0; i < path.size(); ++i) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ControlFinder: the bytes of a text that no line of a head may have (NUL, controls other than HTAB, DEL; RFC 9110
-// §5.5), one after the other. Sixteen at a time: a head is scanned again each time more of it arrives.
+// ControlFinder: finds the control characters of a text, one after the other: the bytes that no line of a head may hold
+// (NUL, controls other than HTAB, DEL; RFC 9110 §5.5), line ends among them. Looks at sixteen bytes at a time, since a
+// head is scanned again each time that more of it arrives.
 #pragma once
 
 #ifdef __SSE2__
@@ -68,7 +69,7 @@ class ControlFinder {
 
   std::string_view text_;
   std::size_t block_ = 0;
-  unsigned found_ = 0;  // in the present block, not told of yet
+  unsigned found_ = 0;  // a bit for each control character of the present block that next() has not returned yet
 };
 
 }  // namespace limpet::wire

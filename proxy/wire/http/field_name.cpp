@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A perfect hash of a name's length, first and last letter, whose factors the compiler finds: one comparison tells.
+// See field_name.h. A perfect hash of a name's length, first and last letter: the compiler tries factors until no two
+// known names collide, so that a look-up is one hash and one comparison. A new name needs an enumerator and a row here.
 #include "proxy/wire/http/field_name.h"
 
 #include <array>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See fields.h. A field is found by its number (FieldName) where it has one, else by comparing names. Nothing is
+// validated here: parsers hand over names and values that are well-formed, so that a line can be sent as it is held.
+// No state but the object's own; whatever thread has that.
 #include "proxy/wire/http/fields.h"
 
 #include <algorithm>

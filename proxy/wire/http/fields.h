@@ -26,11 +26,12 @@ class Fields {
  public:
   void add(std::string_view name, std::string_view value);
   void clear();
-  // Begins anew with a copy of `lines`, of which add_line() names the fields; so many are expected.
+  // Begins anew with a copy of `lines`, the lines of a head or trailer, whose fields add_line() then names one by one.
+  // `fields`: how many are expected.
   void copy_lines(std::string_view lines, std::size_t fields);
-  // The next field is the line at `at`, written as it is sent: "Name: value\r\n". `known` is field_name() of it. All
-  // of the lines are there before; or begin_lines() was called, and they come with hold_lines() before anything is read
-  // or added.
+  // The next field is the line at offset `at` of the held lines, which is written as it is sent: "Name: value\r\n".
+  // `known` is field_name() of its name. The lines are held before (copy_lines), or afterwards: begin_lines(), then
+  // name_line() for each field, then hold_lines(), before anything is read or added.
   void name_line(std::size_t at, FieldName known, std::size_t name_size, std::size_t value_size) {
     slots_.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(name_size),
                       static_cast<std::uint32_t>(value_size), known});
@@ -41,8 +42,8 @@ class Fields {
     slots_.reserve(kUsual);
   }
   void hold_lines(std::string_view lines) { text_.assign(lines); }
-  // `name` and `value` lie in those lines, in their order; `known` is field_name(name). Costs no copy where the line is
-  // written as it is sent.
+  // The next field lies in `lines`, of which copy_lines() has a copy; `known` is field_name(name). Copies nothing more
+  // where its line is written as it is sent, else appends the line anew.
   void add_line(std::string_view lines, FieldName known, std::string_view name, std::string_view value);
   std::size_t capacity() const { return text_.capacity() + slots_.capacity() * sizeof(Slot); }  // bytes held
   std::size_t size() const { return slots_.size(); }
@@ -50,7 +51,8 @@ class Fields {
 
   Field operator[](std::size_t i) const;
   FieldName known(std::size_t i) const { return slots_[i].known; }
-  // "Name: value\r\n". As a rule the lines of fields that follow each other do so in memory, too.
+  // "Name: value\r\n". The lines of consecutive fields mostly lie one behind the other in memory, so that they can be
+  // copied in one go; whoever relies on it has to compare addresses.
   std::string_view line(std::size_t i) const;
 
   bool has(FieldName name) const { return present_.has(name); }
@@ -62,14 +64,14 @@ class Fields {
   bool has_token(FieldName name, std::string_view token) const;
 
  private:
-  static constexpr std::size_t kUsual = 16;  // fields of a head, at most as a rule
+  static constexpr std::size_t kUsual = 16;  // fields of a head, hardly ever more
 
   struct Slot {
     std::uint32_t at, name_size, value_size;
     FieldName known;
   };
 
-  std::string text_;  // the lines; a copied one that was written anew is still there, unused
+  std::string text_;  // the lines; where one was appended anew, its original stays, unused
   std::vector<Slot> slots_;
   FieldNames present_;
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes of hostile origin go in; what comes out holds no control character but a tab.
+// See forwarded.h. Bytes of hostile origin go in. What forwarded_element() makes holds no control character but a tab
+// and quotes what is no token (RFC 7239 §4); what the other two return is the sender's and may be anything.
 #include "proxy/wire/http/forwarded.h"
 
 #include <algorithm>
@@ -11,10 +12,6 @@ namespace limpet::wire {
 namespace {
 
 constexpr std::size_t kMaxPortDigits = 5;
-
-bool is_control(char c) {
-  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
-}
 
 bool is_port(std::string_view text) {
   return !text.empty() && text.size() <= kMaxPortDigits && std::all_of(text.begin(), text.end(), is_digit);

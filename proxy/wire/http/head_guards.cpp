@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// See head_guards.h. A line end is the only control byte that is allowed.
+// See head_guards.h. A line end is the only control byte that is allowed. scan_head() looks at heads that are not plain
+// (plain_head.h), each time that more of one has come; the other functions look at the fields of every head. No
+// function keeps anything between two calls.
 #include "proxy/wire/http/head_guards.h"
 
 #include <algorithm>
@@ -13,7 +15,8 @@ namespace limpet::wire {
 
 namespace {
 
-// `line` is a beginning of a request line. The bound on methods bounds the work on a beginning, too.
+// `line` is a beginning of a request line. Since a longer method is refused at once, a line without a blank is not
+// scanned again with every packet for as long as a peer likes.
 const char* fault_in_request_line(std::string_view line, bool is_whole) {
   if (line.empty()) return is_whole ? "empty request line" : nullptr;
   const auto method = line.substr(0, std::min(line.find(' '), kMaxMethod + 1));
@@ -24,7 +27,7 @@ const char* fault_in_request_line(std::string_view line, bool is_whole) {
 // `line` is a beginning of a status line. One that ends after the status, without a space, is common and accepted.
 const char* fault_in_status_line(std::string_view line, bool is_whole) {
   constexpr std::string_view kShape = "HTTP/1.x ddd ";
-  if (line.starts_with("HTTP/1.1 200 ")) return nullptr;  // as a rule
+  if (line.starts_with("HTTP/1.1 200 ")) return nullptr;  // the common case, without the loop
   for (std::size_t i = 0; i < std::min(line.size(), kShape.size()); ++i) {
     const bool fits = kShape[i] == 'x'   ? line[i] == '0' || line[i] == '1'
                       : kShape[i] == 'd' ? is_digit(line[i])
@@ -75,7 +78,8 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
   HeadScan scan;
   ControlFinder controls(window);
   for (std::size_t at = 0;;) {
-    const auto end = std::min(controls.next(), window.size());  // of the line, or it can be nothing else
+    // The next control byte ends the line: any but a line end is refused below. Where there is none, more has to come.
+    const auto end = std::min(controls.next(), window.size());
     const auto line = window.substr(at, end - at);
     const bool has_cr = end < window.size() && window[end] == '\r';
     const auto lf_at = end + (has_cr ? 1 : 0);
@@ -83,7 +87,7 @@ HeadScan scan_head(std::string_view input, const HeadLimits& limits, HeadKind ki
     if (!is_whole && lf_at < window.size()) return refused(400, "control byte in the head");
     if (at == 0) {
       if (const char* why = fault_in_start(line, is_whole || has_cr)) return refused(400, why);
-    } else if (!line.empty() && (line.front() == ' ' || line.front() == '\t')) {
+    } else if (!line.empty() && is_blank(line.front())) {
       return refused(400, "folded field line");
     }
     if (!is_whole) {

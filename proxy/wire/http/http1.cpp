@@ -24,7 +24,7 @@ std::string_view view(BeastView text) {
   return {text.data(), text.size()};
 }
 
-// field_name(name), by what Beast has found out about it.
+// field_name(name), looked up by Beast's own number for the name where that has one.
 FieldName known_name(http::field field, std::string_view name) {
   static const auto kNames = [] {
     std::array<FieldName, static_cast<std::size_t>(http::field::xref) + 1> names{};
@@ -41,7 +41,7 @@ FieldName known_name(http::field field, std::string_view name) {
 template <bool kIsRequest, typename Head>
 class HeadParser final : public http::basic_parser<kIsRequest> {
  public:
-  // `lines`: the fields', as it will get them.
+  // `lines`: those of the fields, within the bytes that will be put.
   HeadParser(Head& head, FieldSummary& summary, std::string_view lines)
       : head_(head), summary_(summary), lines_(lines) {
     this->header_limit(std::numeric_limits<std::uint32_t>::max());
@@ -100,7 +100,7 @@ bool keeps_alive(const FieldSummary& fields, bool http11) {
   return !fields.says_close && (http11 || fields.says_keep_alive);
 }
 
-// The lines of the fields, of which `fields` gets a copy.
+// Gives `fields` a copy of the lines that are fields, and returns those lines within `input`.
 std::string_view take_lines(Fields& fields, std::string_view input, const HeadScan& scan) {
   const auto begin = scan.start_line.size() + 2;
   const auto lines = input.substr(begin, scan.size - 2 - begin);
@@ -108,7 +108,7 @@ std::string_view take_lines(Fields& fields, std::string_view input, const HeadSc
   return lines;
 }
 
-// A head by Beast, whole and past the guards.
+// Parses a head that is whole and has passed the guards.
 Refusal parse(std::string_view input, const HeadScan& scan, RequestHead& out, FieldSummary& summary) {
   HeadParser<true, RequestHead> parser(out, summary, take_lines(out.fields, input, scan));
   ErrorCode error;
@@ -123,7 +123,8 @@ Refusal parse(std::string_view input, const HeadScan& scan, ResponseHead& out, F
   ErrorCode error;
   auto rest = input.substr(0, scan.size);
   if (constexpr std::string_view kBare = "HTTP/1.1 200"; scan.start_line.size() == kBare.size()) {
-    // Beast wants the space that a status line without a reason often lacks: it gets a line of its own with it.
+    // A status line without a reason often lacks the space after the status as well, which Beast demands: it is given a
+    // copy of the line with the space.
     const auto line = std::string(scan.start_line) + " \r\n";
     parser.put(buffer(line), error);
     if (error != http::error::need_more) return {502, "malformed status line"};

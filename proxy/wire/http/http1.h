@@ -160,7 +160,7 @@ class BodyDecoder {
   bool take_byte(char c);
   bool moves_on(bool fits, At at);
   bool end_part(char c);
-  bool add_digit(unsigned digit);
+  bool add_digit(int value);
   bool take_trailer(std::string_view& input);
 
   State state_;

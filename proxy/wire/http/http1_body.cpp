@@ -38,21 +38,6 @@ std::string_view take_plain_chunk(std::string_view& input) {
   return {end + 2, size};
 }
 
-// The value of a hexadecimal digit; 16 where it is none.
-constexpr unsigned hex_value(char c) {
-  if (is_digit(c)) return static_cast<unsigned>(c - '0');
-  const char letter = static_cast<char>(c | 0x20);
-  return letter >= 'a' && letter <= 'f' ? static_cast<unsigned>(letter - 'a') + 10 : 16;
-}
-
-constexpr bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-constexpr bool is_control(char c) {
-  return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
-}
-
 // A comma-separated list of tokens, of which some or all may be missing (RFC 9110 §5.6.1.2).
 bool is_token_list(std::string_view text) {
   bool needs_comma = false;
@@ -166,7 +151,7 @@ bool BodyDecoder::take_byte(char c) {
     state_.at = At::SizeDigits;
     return add_digit(hex_value(c));
   case At::SizeDigits:
-    return hex_value(c) < 16 ? add_digit(hex_value(c)) : end_part(c);
+    return add_digit(hex_value(c)) || (hex_value(c) < 0 && end_part(c));
   case At::BeforeSemicolon:
     return is_blank(c) || moves_on(c == ';', At::BeforeName);
   case At::BeforeName:
@@ -217,8 +202,10 @@ bool BodyDecoder::end_part(char c) {
          moves_on(is_blank(c), At::BeforeSemicolon);
 }
 
-bool BodyDecoder::add_digit(unsigned digit) {
-  if (digit > 15 || state_.left > (kMaxChunk - digit) / 16) return false;
+// False where the size has no such digit, or is beyond kMaxChunk with it.
+bool BodyDecoder::add_digit(int value) {
+  const auto digit = static_cast<unsigned>(value);
+  if (value < 0 || state_.left > (kMaxChunk - digit) / 16) return false;
   state_.left = state_.left * 16 + digit;
   return true;
 }

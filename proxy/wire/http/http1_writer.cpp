@@ -26,7 +26,8 @@ constexpr FieldNames kNoTrailers =
     kHopByHop | kVouchedFor |
     FieldNames{FieldName::Trailer, FieldName::ContentEncoding, FieldName::ContentRange, FieldName::ProxyAuthorization};
 
-// Names in a Connection field that are not forwarded anyway, which is all that there is as a rule.
+// Whether the Connection fields name nothing that would be forwarded otherwise: the common case, in which no other
+// field's name has to be looked for in them.
 bool nominates_nothing_more(const Fields& fields) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (fields.known(i) != FieldName::Connection) continue;
@@ -47,7 +48,8 @@ bool is_nominated(const Fields& fields, std::string_view name) {
   return fields.has_token(FieldName::Connection, name);
 }
 
-// CGI and what came after it take '_' and '-' in a name for the same: X_Forwarded_For would stand beside our own field.
+// CGI, and the server interfaces after it, make the same variable of '_' and '-' in a name: a client's X_Forwarded_For
+// could pass for the X-Forwarded-For that limpet sets.
 bool passes_for_one_of(FieldNames names, std::string_view name) {
   constexpr std::size_t kLongest = 32;
   if (name.size() > kLongest || name.find('_') == std::string_view::npos) return false;
