@@ -57,6 +57,8 @@ class Ring {
   bool cancel_receive(std::uint32_t request) { return cancel(Kind::Receive, request); }
   // Copies the bytes, at most kSendSize, which leave in order; kNobody where no buffer is free.
   std::uint32_t send(RingStream& stream, int descriptor, const iovec* pieces, int count, std::size_t size);
+  // What that send gathers is this stream's.
+  bool sends_for(std::uint32_t request, const RingStream& stream) const { return sends_[request].stream == &stream; }
   // Adds to a send that has not been handed over yet. False where it has, or has no room.
   bool add_to_send(std::uint32_t request, const iovec* pieces, int count, std::size_t size);
   std::uint32_t send_size(std::uint32_t request) const { return sends_[request].size; }

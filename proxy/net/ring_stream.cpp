@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include "proxy/base/log.h"
+
 namespace limpet::net {
 
 namespace {
@@ -90,6 +92,12 @@ IoResult RingStream::write(const iovec* pieces, int count) {
   for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
   if (broken_ || end_ == IoStatus::Reset) return {IoStatus::Reset, 0};
   if (send_ != Ring::kNobody) {
+    if (!ring_.sends_for(send_, *this)) {  // a fault of ours: nothing may leave with another's bytes
+      log::error(
+          "bytes in the ring are not those of the connection that sends them: not sent, the connection is closed");
+      broken_ = true;
+      return {IoStatus::Reset, 0};
+    }
     if (ring_.add_to_send(send_, pieces, count, size)) return {IoStatus::Ok, size};
     return {IoStatus::WouldBlock, 0};
   }

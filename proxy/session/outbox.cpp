@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proxy/session/outbox.h"
 
-#include <algorithm>
-#include <cassert>
 #include <cstring>
 #include <utility>
 
+#include "proxy/base/log.h"
 #include "proxy/session/outlet.h"
 
 namespace limpet::session {
+
+namespace {
+
+constexpr std::string_view kMixedUp =
+    "bytes in the outbox are not those of the connection that sends them: not sent, the connection is closed";
+
+}  // namespace
 
 Outbox::Outbox(Worker& worker, const net::Poller& poller)
     : worker_(worker), poller_(poller), bytes_(std::make_unique_for_overwrite<char[]>(kSize)) {}
@@ -20,10 +26,11 @@ void Outbox::copy(const iovec* pieces, int count) {
   }
 }
 
-void Outbox::post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count) {
+std::uint32_t Outbox::post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count) {
   const std::size_t at = used_;
   copy(pieces, count);
   parcels_.push_back({&outlet, &stream, static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(used_ - at)});
+  return static_cast<std::uint32_t>(parcels_.size());
 }
 
 bool Outbox::append(const Outlet& outlet, const iovec* pieces, int count, std::size_t size) {
@@ -35,10 +42,13 @@ bool Outbox::append(const Outlet& outlet, const iovec* pieces, int count, std::s
   return true;
 }
 
-net::IoStatus Outbox::send(const Outlet& outlet) {
-  const auto parcel = std::ranges::find(parcels_.rbegin(), parcels_.rend(), &outlet, &Parcel::outlet);
-  assert(parcel != parcels_.rend());
-  return std::exchange(parcel->outlet, nullptr)->send_now(worker_, *parcel->stream, bytes_of(*parcel));
+net::IoStatus Outbox::send(const Outlet& outlet, std::uint32_t number) {
+  if (number > parcels_.size() || parcels_[number - 1].outlet != &outlet) {
+    log::error(kMixedUp);
+    return net::IoStatus::Reset;
+  }
+  Parcel& parcel = parcels_[number - 1];
+  return std::exchange(parcel.outlet, nullptr)->send_now(worker_, *parcel.stream, bytes_of(parcel));
 }
 
 void Outbox::deliver() {
@@ -47,7 +57,12 @@ void Outbox::deliver() {
     const Parcel parcel = parcels_[i];
     if (parcel.outlet == nullptr) continue;
     parcels_[i].outlet = nullptr;
-    const net::IoStatus status = parcel.outlet->send_now(worker_, *parcel.stream, bytes_of(parcel));
+    net::IoStatus status = net::IoStatus::Reset;
+    if (parcel.outlet->parcel() == i + 1) {
+      status = parcel.outlet->send_now(worker_, *parcel.stream, bytes_of(parcel));
+    } else {
+      log::error(kMixedUp);
+    }
     if (status == net::IoStatus::Ok) continue;
     if (net::StreamHandler* const handler = parcel.stream->handler()) handler->on_refused(*parcel.stream, status);
   }

@@ -2,7 +2,8 @@
 // Outbox: what a worker's sessions write while a batch of events is served leaves when the batch is over. So the batch
 // runs through our code and then through the kernel's, each while it is in the caches, and a peer on the same CPU,
 // which every send wakes, does not interrupt in between. An Outlet posts here by itself, and settles where more depends
-// on whether all was taken; so nothing of a session's outlives it. One thread.
+// on whether all was taken; so nothing of a session's outlives it. A parcel knows its outlet and the outlet its parcel:
+// where the two disagree nothing leaves. One thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -28,13 +29,15 @@ class Outbox {
   // Only within a batch, and only what is cheap to copy.
   bool takes(std::size_t size) const { return poller_.serves_many() && size <= kMost && used_ + size <= kSize; }
   // Copies the bytes. Requires: takes() their size, and nothing of `outlet`'s is here. Both outlive the batch, or
-  // `outlet` settles before.
-  void post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
+  // `outlet` settles before. Gives the number of the parcel, from 1.
+  std::uint32_t post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
   // Lets them follow what `outlet` has here, to leave as one; false where that cannot be.
   bool append(const Outlet& outlet, const iovec* pieces, int count, std::size_t size);
-  // Sends what `outlet` has here, now, with send_now()'s answer. Requires: there is something.
-  net::IoStatus send(const Outlet& outlet);
-  // Sends all, at the end of a batch, and tells the streams' handlers what was not taken.
+  // Sends what `outlet` has here, now, with send_now()'s answer. Reset, and nothing is sent, where that parcel is not
+  // its own: a fault of ours, which the log tells.
+  net::IoStatus send(const Outlet& outlet, std::uint32_t parcel);
+  // Sends all, at the end of a batch, and tells the streams' handlers what was not taken. A parcel that its outlet does
+  // not know of is not sent, and to its handler the connection is gone.
   void deliver();
 
  private:

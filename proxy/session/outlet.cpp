@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
+#include "proxy/base/log.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
@@ -33,26 +35,26 @@ void Outlet::drop(Worker& worker) {
   waiting_.reset();
 }
 
-// True where it leaves with the batch; else nothing is put off any more.
-bool Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size) {
+// Ok: it leaves with the batch. WouldBlock: it does not, and nothing is put off any more. Reset: the connection is
+// gone.
+IoStatus Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size) {
   Outbox& outbox = worker.outbox();
-  if (posted_) {
-    if (outbox.append(*this, pieces, count, size)) return true;
-    send_posted_now(worker);
+  if (parcel_ != 0) {
+    if (outbox.append(*this, pieces, count, size)) return IoStatus::Ok;
+    if (send_posted_now(worker) == IoStatus::Reset) return IoStatus::Reset;
   }
-  if (waiting_ != nullptr || !outbox.takes(size)) return false;
-  outbox.post(*this, stream, pieces, count);
-  posted_ = true;
-  return true;
+  if (waiting_ != nullptr || !outbox.takes(size)) return IoStatus::WouldBlock;
+  parcel_ = outbox.post(*this, stream, pieces, count);
+  return IoStatus::Ok;
 }
 
 IoStatus Outlet::send_posted_now(Worker& worker) {
-  return worker.outbox().send(*this);
+  return worker.outbox().send(*this, std::exchange(parcel_, 0));
 }
 
 IoStatus Outlet::send_now(Worker& worker, net::Stream& stream, std::string_view bytes) {
   assert(waiting_ == nullptr);  // nothing is put off behind what waits
-  posted_ = false;
+  parcel_ = 0;
   const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   const net::IoResult result = stream.write(&piece, 1);
   if (result.status == IoStatus::Reset) return IoStatus::Reset;
@@ -66,7 +68,8 @@ IoStatus Outlet::send_now(Worker& worker, net::Stream& stream, std::string_view 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, std::string_view bytes) {
   iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   if (waiting_ != nullptr || bytes.empty()) return send(worker, stream, &piece, 1);
-  if (post(worker, stream, &piece, 1, bytes.size())) return IoStatus::Ok;
+  const IoStatus posted = post(worker, stream, &piece, 1, bytes.size());
+  if (posted != IoStatus::WouldBlock) return posted;
   if (waiting_ != nullptr) {
     hold(worker, bytes);
     return IoStatus::Ok;
@@ -78,7 +81,8 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int co
   if (waiting_ == nullptr) {
     std::size_t size = 0;
     for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
-    if (size > 0 && post(worker, stream, pieces, count, size)) return IoStatus::Ok;
+    const IoStatus posted = size > 0 ? post(worker, stream, pieces, count, size) : IoStatus::WouldBlock;
+    if (posted != IoStatus::WouldBlock) return posted;
   }
   const bool nothing_waited = waiting_ == nullptr;
   while (nothing_waited && count > 0) {
@@ -128,6 +132,7 @@ bool Outlet::stalled(const net::Stream& stream, Time now, Duration limit) {
 }
 
 IoStatus Gather::send(Worker& worker, net::Stream& stream, Outlet& outlet) {
+  if (!belongs_to(outlet)) return IoStatus::Reset;
   if (pieces_.empty()) {
     const IoStatus status = outlet.send(worker, stream, text_);
     clear();
@@ -144,6 +149,16 @@ IoStatus Gather::send(Worker& worker, net::Stream& stream, Outlet& outlet) {
   return status;
 }
 
+bool Gather::expose() {
+  log::error("bytes of one connection were left where another's are gathered: not sent, the connection is closed");
+  net::Stream* const stream = stream_;
+  clear();
+  if (net::StreamHandler* const handler = stream == nullptr ? nullptr : stream->handler()) {
+    handler->on_refused(*stream, IoStatus::Reset);
+  }
+  return true;
+}
+
 void Gather::hold(Worker& worker, Outlet& outlet) {
   close_text();
   for (const Piece& piece : pieces_) {
@@ -156,6 +171,8 @@ void Gather::clear() {
   pieces_.clear();
   text_.clear();
   text_done_ = 0;
+  owner_ = nullptr;
+  stream_ = nullptr;
 }
 
 }  // namespace limpet::session

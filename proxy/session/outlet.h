@@ -31,7 +31,7 @@ class Outlet {
   net::IoStatus send(Worker& worker, net::Stream& stream, std::string_view bytes);
   // Nothing is put off any more. To be called where more than further writes depends on empty() or pending(), which do
   // not count what was put off. Reset: the connection is gone.
-  net::IoStatus send_posted(Worker& worker) { return posted_ ? send_posted_now(worker) : net::IoStatus::Ok; }
+  net::IoStatus send_posted(Worker& worker) { return parcel_ != 0 ? send_posted_now(worker) : net::IoStatus::Ok; }
   // Sends from the queue; called when the peer is writable.
   net::IoStatus flush(Worker& worker, net::Stream& stream);
   // Queues without sending (the connection is not there yet).
@@ -47,12 +47,14 @@ class Outlet {
   // What was put off is sent as far as the peer takes it.
   void drop(Worker& worker);
 
-  // --- the outbox's call ---
+  // --- the outbox's calls ---
+  // Which parcel there is this outlet's; 0: none.
+  std::uint32_t parcel() const { return parcel_; }
   // Ok: all was taken. WouldBlock: the rest waits. Reset: nothing does, and the peer is gone.
   net::IoStatus send_now(Worker& worker, net::Stream& stream, std::string_view bytes);
 
  private:
-  bool post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
+  net::IoStatus post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
   net::IoStatus send_posted_now(Worker& worker);
 
   struct Waiting {
@@ -61,11 +63,29 @@ class Outlet {
     std::uint32_t unacknowledged = 0;  // at stalled_since
   };
   std::unique_ptr<Waiting> waiting_;  // only while bytes wait: an idle session pays for a pointer
-  bool posted_ = false;               // something is in the outbox
+  std::uint32_t parcel_ = 0;          // in the outbox, where something is: the number of its parcel, from 1
 };
 
+// All of a worker's connections gather in the same two (worker.h), so what is gathered knows whose it is. Bytes that
+// one connection has left behind never leave with another's: both are closed, nothing is sent, and the log says so.
 class Gather {
  public:
+  // For bytes that leave through `owner`, to the peer on `stream` (null: not yet known). Both outlive what is gathered.
+  Gather& of(const Outlet& owner, net::Stream* stream) {
+    if (empty()) {
+      owner_ = &owner;
+      stream_ = stream;
+    }
+    return *this;
+  }
+  // True where all of it may leave through `outlet`. Else, which is a fault of ours, nothing of it is left, its owner's
+  // connection is closed, and the caller closes its own.
+  bool belongs_to(const Outlet& outlet) { return owner_ == &outlet || empty() || !expose(); }
+  // Nothing may be left at the end of a turn: no later one sends it. Where something is, its owner's connection is
+  // closed.
+  void expect_empty() {
+    if (!empty()) expose();
+  }
   // Text that is appended here becomes the next piece at the next add() or send().
   std::string& text() { return text_; }
   // `bytes` must stay valid until send().
@@ -78,9 +98,14 @@ class Gather {
     pieces_.push_back({bytes.data(), 0, bytes.size()});
   }
   bool empty() const { return text_.empty() && pieces_.empty(); }
+  // Reset also where it does not belong to `outlet`.
   net::IoStatus send(Worker& worker, net::Stream& stream, Outlet& outlet);
+  // Requires: it belongs to `outlet`.
   void hold(Worker& worker, Outlet& outlet);
-  void clear();
+  // What belongs to `owner` is dropped.
+  void clear(const Outlet& owner) {
+    if (owner_ == &owner) clear();
+  }
 
  private:
   static constexpr std::size_t kCopied = 2048;
@@ -95,7 +120,11 @@ class Gather {
     pieces_.push_back({nullptr, text_done_, text_.size() - text_done_});
     text_done_ = text_.size();
   }
+  void clear();
+  bool expose();  // true
 
+  const Outlet* owner_ = nullptr;
+  net::Stream* stream_ = nullptr;
   std::string text_;
   std::size_t text_done_ = 0;
   std::vector<Piece> pieces_;

@@ -235,7 +235,8 @@ void Worker::retire(std::unique_ptr<net::Stream> stream) {
 }
 
 void Worker::sweep() {
-  assert(to_client_.empty() && to_backend_.empty());  // else it would go out before another connection's bytes
+  to_client_.expect_empty();
+  to_backend_.expect_empty();
   while (!graveyard_.empty() || !dead_streams_.empty()) {
     buried_.swap(graveyard_);  // what is destroyed may retire more
     buried_.clear();

@@ -94,7 +94,7 @@ class Worker {
   Spares<std::string>& texts() { return texts_; }
   char* scratch() { return scratch_.get() + kHeadroom; }
 
-  // Collectors for the write of the present event; empty between events.
+  // Collectors for the write of the present event; empty between events. Taken by Gather::of().
   Gather& to_client() { return to_client_; }
   Gather& to_backend() { return to_backend_; }
   std::vector<std::string_view>& pieces() { return pieces_; }

@@ -13,6 +13,7 @@
 
 #include "metrics/registry.h"
 #include "proxy/session/worker.h"
+#include "tests/session/log_lines.h"
 #include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
@@ -163,6 +164,36 @@ BOOST_AUTO_TEST_CASE(what_is_dropped_has_been_sent_as_far_as_it_is_taken) {
   });
   BOOST_TEST(one.script.written == "hel");
   BOOST_TEST(one.refused.empty());
+}
+
+// As it would be if an outlet moved away from what it has here.
+BOOST_AUTO_TEST_CASE(a_parcel_that_its_outlet_does_not_know_of_is_not_sent) {
+  std::size_t said = 0;
+  IoStatus settled = IoStatus::Ok;
+  IoStatus sent = IoStatus::Ok;
+  {
+    const LogLines log;
+    in_batch([&] {
+      send(one, "for one");
+      std::swap(one.outlet, other.outlet);
+      settled = other.outlet.send_posted(worker);
+    });
+    said = log.count("bytes in the outbox");
+    in_batch([&] {
+      send(one, "for one");
+      std::swap(one.outlet, other.outlet);
+      sent = send(other, std::string(5000, 'x'));
+    });
+  }
+  BOOST_TEST((settled == IoStatus::Reset));
+  BOOST_TEST((sent == IoStatus::Reset));
+  BOOST_TEST(said == 2U);  // of either
+  BOOST_TEST(one.script.written == "");
+  BOOST_TEST(other.script.written == "");
+  BOOST_TEST_REQUIRE(one.refused.size() == 2U);
+  BOOST_TEST((one.refused[0] == IoStatus::Reset));
+  in_batch([&] { send(other, "goes on"); });
+  BOOST_TEST(other.script.written == "goes on");
 }
 
 // As a session that ends when its client is gone lets go of its backend.

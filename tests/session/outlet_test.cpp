@@ -8,6 +8,7 @@
 
 #include "metrics/registry.h"
 #include "proxy/session/worker.h"
+#include "tests/session/log_lines.h"
 #include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
@@ -180,7 +181,8 @@ BOOST_AUTO_TEST_CASE(taking_some_starts_the_time_anew_and_more_to_send_does_not)
 }
 
 BOOST_AUTO_TEST_CASE(gathered_texts_and_views_go_out_in_order_in_one_write) {
-  Gather gather;
+  Gather all;
+  Gather& gather = all.of(outlet, stream.get());
   BOOST_TEST(gather.empty());
   gather.text() += "head ";
   gather.text() += "more ";
@@ -200,13 +202,14 @@ BOOST_AUTO_TEST_CASE(gathered_texts_and_views_go_out_in_order_in_one_write) {
   BOOST_TEST(peer.written == "head more body parts " + std::string(1000, 't') + "!" + large + std::string(3000, 'u') +
                                  "?" + large + "end");
   BOOST_TEST(gather.empty());
-  gather.add("again");
+  gather.of(outlet, stream.get()).add("again");
   gather.send(worker, *stream, outlet);
   BOOST_TEST(peer.written.ends_with("endagain"));
 }
 
 BOOST_AUTO_TEST_CASE(gathered_pieces_may_be_held_for_later) {
-  Gather gather;
+  Gather all;
+  Gather& gather = all.of(outlet, stream.get());
   gather.text() += "head ";
   gather.add("body");
   const std::string large(5000, 'L');
@@ -216,6 +219,64 @@ BOOST_AUTO_TEST_CASE(gathered_pieces_may_be_held_for_later) {
   BOOST_TEST(peer.written == "");
   outlet.flush(worker, *stream);
   BOOST_TEST(peer.written == "head body" + large);
+}
+
+// Who has left them is closed, too: nothing of what it has gathered is there any more.
+BOOST_AUTO_TEST_CASE(bytes_that_another_has_left_behind_are_not_sent_and_both_are_closed) {
+  struct Handler final : net::StreamHandler {
+    void on_ready(net::Stream&, bool, bool) override {}
+    void on_refused(net::Stream&, IoStatus status) override { refused.push_back(status); }
+    std::vector<IoStatus> refused;
+  };
+  for (const bool as_views : {false, true}) {
+    Handler forgetful;
+    Script others_peer;
+    const auto others_stream = others_peer.make_stream();
+    others_stream->set_handler(&forgetful);
+    Outlet others;
+    Gather gather;
+    const std::string secret(as_views ? 5000 : 50, 's');
+    gather.of(others, others_stream.get()).add(secret);
+    gather.of(outlet, stream.get()).text() += "mine";
+    IoStatus status;
+    std::size_t said;
+    {
+      const LogLines log;
+      status = gather.send(worker, *stream, outlet);
+      said = log.count("bytes of one connection");
+    }
+    BOOST_TEST((status == IoStatus::Reset));
+    BOOST_TEST(said == 1U);
+    BOOST_TEST(peer.written == "");
+    BOOST_TEST(others_peer.written == "");
+    BOOST_TEST(gather.empty());
+    BOOST_TEST_REQUIRE(forgetful.refused.size() == 1U);
+    BOOST_TEST((forgetful.refused[0] == IoStatus::Reset));
+    gather.of(outlet, stream.get()).add("again");
+    BOOST_TEST((gather.send(worker, *stream, outlet) == IoStatus::Ok));
+    BOOST_TEST(peer.written == "again");
+    peer.written.clear();
+  }
+}
+
+BOOST_AUTO_TEST_CASE(bytes_that_nobody_owns_are_not_sent) {
+  Gather gather;
+  gather.text() += "whose?";
+  {
+    const LogLines log;
+    gather.send(worker, *stream, outlet);
+  }
+  BOOST_TEST(peer.written == "");
+}
+
+BOOST_AUTO_TEST_CASE(only_its_owner_drops_what_is_gathered) {
+  Outlet others;
+  Gather gather;
+  gather.of(outlet, stream.get()).text() += "mine";
+  gather.clear(others);
+  BOOST_TEST(!gather.empty());
+  gather.clear(outlet);
+  BOOST_TEST(gather.empty());
 }
 
 BOOST_AUTO_TEST_CASE(sending_nothing_writes_nothing) {

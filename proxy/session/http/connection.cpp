@@ -199,7 +199,7 @@ void HttpConnection::refuse(const wire::HeadResult& bad) {
   plan.framing = wire::Framing::Length;
   plan.length = body.size();
   send_head(plan);
-  worker_.to_client().text() += body;
+  gather().text() += body;
   if (flush()) close_politely();
 }
 
@@ -265,14 +265,14 @@ void HttpConnection::client_gone() {
 }
 
 void HttpConnection::send_informational(const wire::ResponseHead& head) {
-  std::string& out = worker_.to_client().text();
+  std::string& out = gather().text();
   wire::append_status_line(out, head.status, head.reason);
   wire::append_forwarded_fields(out, head.fields, {wire::FieldName::ContentLength});
   wire::append_end(out);
 }
 
 void HttpConnection::send_head(const ResponsePlan& plan) {
-  std::string& out = worker_.to_client().text();
+  std::string& out = gather().text();
   wire::append_status_line(out, plan.status, plan.reason.empty() ? wire::reason_phrase(plan.status) : plan.reason);
   if (plan.fields != nullptr) {
     const auto without =
@@ -314,7 +314,7 @@ void HttpConnection::send_head(const ResponsePlan& plan) {
 }
 
 void HttpConnection::send_body(std::span<const std::string_view> pieces) {
-  Gather& out = worker_.to_client();
+  Gather& out = gather();
   std::size_t size = 0;
   for (const auto piece : pieces) size += piece.size();
   if (size == 0) return;
@@ -342,16 +342,16 @@ bool HttpConnection::send_chunks(std::string_view chunks, std::span<const std::s
 void HttpConnection::send_end(const wire::Fields* trailers) {
   if (!chunked_out_) return;
   if (trailers != nullptr && !trailers->empty()) {
-    wire::append_last_chunk(worker_.to_client().text(), *trailers);
+    wire::append_last_chunk(gather().text(), *trailers);
   } else {
-    worker_.to_client().text() += wire::kLastChunk;
+    gather().text() += wire::kLastChunk;
   }
   chunked_out_ = false;
 }
 
 bool HttpConnection::flush() {
   if (state_ == State::Closed) {
-    worker_.to_client().clear();
+    worker_.to_client().clear(outlet_);
     return false;
   }
   if (worker_.to_client().empty()) return true;
@@ -447,7 +447,7 @@ void HttpConnection::close_now() {
   worker_.bound_upstreams().release(*this);
   if (exchange_) worker_.retire(std::unique_ptr<Owned>(std::move(exchange_)));
   outlet_.drop(worker_);
-  worker_.to_client().clear();
+  worker_.to_client().clear(outlet_);
   input_.clear();
   worker_.retire(std::move(stream_));
   worker_.connection_closed();

@@ -75,6 +75,7 @@ class HttpConnection final : public Owned,
   void client_gone();
   void await_request();
   bool nothing_waits() const;
+  Gather& gather() { return worker_.to_client().of(outlet_, stream_.get()); }
   void close_politely();
   void close_now();
   void update_interest();

@@ -123,7 +123,7 @@ void Exchange::drop_backend() {
 }
 
 void Exchange::give_back_backend() {
-  to_backend_.send_posted(worker_);
+  if (to_backend_.send_posted(worker_) == net::IoStatus::Reset) keeps_backend_ = false;
   if (keeps_backend_ && request_done_ && to_backend_.empty() && backend_ != nullptr) {
     keep_backend();
   } else {

@@ -390,7 +390,7 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
     return answer(413, CloseReason::Limit, "the request body is too large");
   }
   if (size > 0 && record_->counted()) record_->relayed(Direction::ToBackend, size, 0);
-  Gather& out = worker_.to_backend();
+  Gather& out = worker_.to_backend().of(to_backend_, backend_.get());
   if (!request_begun_ && to_backend_.empty()) out.text() += *request_text_;
   if (chunked_to_backend_ && size > 0) {
     char chunk_head[20];
@@ -406,6 +406,10 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
     }
   }
   request_done_ = request_done_ || last;
+  if (!out.belongs_to(to_backend_)) {
+    drop_backend();
+    return answer_unavailable(502, CloseReason::ProtocolError);
+  }
   if (state_ == State::Picking || state_ == State::Connecting) {
     out.hold(worker_, to_backend_);
   } else if (backend_ != nullptr) {
@@ -413,7 +417,7 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
     // Where the backend no longer takes the body it may have answered already: that is read, the body is dropped.
     if (out.send(worker_, *backend_, to_backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
   }
-  out.clear();
+  out.clear(to_backend_);
   if (to_backend_.pending() > high_water()) client_.want_body(false);
   if (state_ == State::Sent || state_ == State::Body) watch_backend();  // it may answer before it has read all
   if (state_ == State::Sent && last) {

@@ -16,6 +16,7 @@
 
 #include "metrics/registry.h"
 #include "proxy/session/worker.h"
+#include "tests/session/log_lines.h"
 #include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
@@ -94,6 +95,11 @@ class Rig {
       worker_->loop().tick_by(clock_.now());  // so that the turn ends though nothing comes
     }
     worker_->run_round();
+  }
+  // A turn in which `work` is done before the client is stepped.
+  void turn_behind(const std::function<void(Worker&)>& work) {
+    worker_->post([this, work] { work(*worker_); });
+    turn();
   }
   void turns() {
     for (int i = 0; i < 4; ++i) turn();
@@ -414,6 +420,52 @@ BOOST_AUTO_TEST_CASE(a_client_that_says_fin_behind_a_line_end_is_let_go) {
   early.turns();
   BOOST_TEST(early.client.written.ends_with("\r\n\r\naa"));
   BOOST_TEST(early.client.closed);
+}
+
+// --- bytes of another connection ---
+
+// It is as if another connection had gathered the start of a head and come to no end with it.
+BOOST_AUTO_TEST_CASE(an_answer_never_leaves_with_bytes_that_another_connection_has_left_behind) {
+  const Outlet forgetful;
+  Rig rig(true);
+  rig.begins(kGet, kWhole);
+  rig.client.brings("no request\r\n\r\n");
+  {
+    const LogLines log;
+    rig.turn_behind([&](Worker& worker) { worker.to_client().of(forgetful, nullptr).text() += "another's secret"; });
+  }
+  BOOST_TEST(rig.since() == "");
+  BOOST_TEST(rig.client.closed);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_never_leaves_with_bytes_that_another_connection_has_left_behind) {
+  const Outlet forgetful;
+  Rig rig(true);
+  rig.begins("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf", "HTTP/1.1 100 Continue\r\n\r\n");
+  rig.client.brings("full");
+  {
+    const LogLines log;
+    rig.turn_behind([&](Worker& worker) { worker.to_backend().of(forgetful, nullptr).text() += "another's secret"; });
+  }
+  BOOST_TEST(rig.backend_hears() == "");
+  BOOST_TEST(rig.since().starts_with("HTTP/1.1 502 "));
+}
+
+// What is left at the end of a turn would leave in the next one, with whatever comes then.
+BOOST_AUTO_TEST_CASE(what_a_connection_leaves_behind_is_gone_with_the_turn) {
+  const Outlet forgetful;
+  Rig rig(true);
+  rig.begins(kGet, kBegun);
+  std::size_t said = 0;
+  {
+    const LogLines log;
+    rig.turn_behind([&](Worker& worker) { worker.to_client().of(forgetful, nullptr).text() += "another's secret"; });
+    said = log.count("bytes of one connection");
+  }
+  BOOST_TEST(said == 1U);
+  rig.backend_says(kTail);
+  rig.turns();
+  BOOST_TEST(rig.since() == kTail);
 }
 
 // --- which requests are served ---
