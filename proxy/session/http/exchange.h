@@ -16,7 +16,9 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "proxy/base/buffer.h"
 #include "proxy/base/prefetch.h"
@@ -118,6 +120,8 @@ class Exchange final : public Owned,
   Time heartbeat_due() const;
 
   // --- exchange_answers.cpp: what limpet answers by itself ---
+  void send_answer(unsigned status, CloseReason reason, std::span<const wire::Field> extra, std::string_view body);
+  void send_readable_answer(CloseReason reason, std::string_view content_type, std::string_view body);
   void answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name = {},
               std::string_view extra_value = {});
   // 502, 503 and 504: an EventSource gets an empty stream instead, so that it comes back.

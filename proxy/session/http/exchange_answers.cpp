@@ -40,6 +40,36 @@ std::string Exchange::session_cookie() const {
   return text;
 }
 
+// The whole of an answer of limpet's own, with which the exchange ends.
+void Exchange::send_answer(unsigned status, CloseReason reason, std::span<const wire::Field> extra,
+                           std::string_view body) {
+  response_begun_ = true;
+  ResponsePlan plan;
+  plan.ends_request = true;
+  plan.status = status;
+  plan.extra = extra;
+  plan.framing = wire::Framing::Length;
+  plan.length = body.size();
+  if (record_) record_->status = static_cast<std::uint16_t>(status);
+  client_.send_head(plan);
+  if (!is_head_) client_.send_body({&body, 1});
+  if (!client_.flush()) return;
+  finish(reason);
+  state_ = State::Over;
+  client_.exchange_over();
+}
+
+// The same, for what a page reads by script: pages of other origins may, too (Fetch, "CORS protocol").
+void Exchange::send_readable_answer(CloseReason reason, std::string_view content_type, std::string_view body) {
+  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
+  const wire::Field extra[] = {{"Content-Type", content_type},
+                               {"Cache-Control", "no-store"},
+                               {"Access-Control-Allow-Origin", origin},
+                               {"Access-Control-Allow-Credentials", "true"},
+                               {"Vary", "Origin"}};
+  send_answer(200, reason, {extra, origin.empty() ? 2U : 5U}, body);
+}
+
 void Exchange::answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name,
                       std::string_view extra_value) {
   if (response_begun_) {
@@ -47,23 +77,9 @@ void Exchange::answer(unsigned status, CloseReason reason, std::string_view text
     state_ = State::Over;
     return client_.abort(true);
   }
-  response_begun_ = true;
   const std::string body = text.empty() ? "" : std::string(text) + "\n";
   const wire::Field extra[] = {{"Content-Type", "text/plain; charset=utf-8"}, {extra_name, extra_value}};
-  ResponsePlan plan;
-  plan.ends_request = true;
-  plan.status = status;
-  plan.extra = {extra, extra_name.empty() ? 1U : 2U};
-  plan.framing = wire::Framing::Length;
-  plan.length = body.size();
-  if (record_) record_->status = static_cast<std::uint16_t>(status);
-  client_.send_head(plan);
-  const std::string_view piece(body);
-  if (!is_head_) client_.send_body({&piece, 1});
-  if (!client_.flush()) return;
-  finish(reason);
-  state_ = State::Over;
-  client_.exchange_over();
+  send_answer(status, reason, {extra, extra_name.empty() ? 1U : 2U}, body);
 }
 
 void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
@@ -75,31 +91,10 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
     return answer(status, reason, text, "Retry-After", retry_after());
   }
   // One such status would end the client's EventSource for good.
-  response_begun_ = true;
   const auto& sse = record_->route->sse;
   const auto wait =
       sse.retry.count() + static_cast<std::int64_t>(random_fraction() * static_cast<double>(sse.retry_jitter.count()));
-  const std::string body = "retry: " + std::to_string(wait) + "\n\n";
-  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
-  const wire::Field extra[] = {{"Content-Type", "text/event-stream"},
-                               {"Cache-Control", "no-store"},
-                               {"Access-Control-Allow-Origin", origin},
-                               {"Access-Control-Allow-Credentials", "true"},
-                               {"Vary", "Origin"}};
-  ResponsePlan plan;
-  plan.ends_request = true;
-  plan.status = 200;
-  plan.extra = {extra, origin.empty() ? 2U : 5U};
-  plan.framing = wire::Framing::Length;
-  plan.length = body.size();
-  record_->status = 200;
-  client_.send_head(plan);
-  const std::string_view piece(body);
-  client_.send_body({&piece, 1});
-  if (!client_.flush()) return;
-  finish(reason);
-  state_ = State::Over;
-  client_.exchange_over();
+  send_readable_answer(reason, "text/event-stream", "retry: " + std::to_string(wait) + "\n\n");
 }
 
 // The learned session's backend no longer serves it: its key's turn has come, or the backend has died.
@@ -117,26 +112,7 @@ void Exchange::answer_gone() {
 
 void Exchange::answer_engine_io_close() {
   const auto close = wire::engine_io_close(head_->query());
-  response_begun_ = true;
-  const std::string origin(head_->fields.find(wire::FieldName::Origin).value_or(""));
-  const wire::Field extra[] = {{"Content-Type", close.content_type},
-                               {"Cache-Control", "no-store"},
-                               {"Access-Control-Allow-Origin", origin},
-                               {"Access-Control-Allow-Credentials", "true"},
-                               {"Vary", "Origin"}};
-  ResponsePlan plan;
-  plan.ends_request = true;
-  plan.extra = {extra, origin.empty() ? 2U : 5U};
-  plan.framing = wire::Framing::Length;
-  plan.length = close.body.size();
-  record_->status = 200;
-  client_.send_head(plan);
-  const std::string_view piece(close.body);
-  client_.send_body({&piece, 1});
-  if (!client_.flush()) return;
-  finish(CloseReason::Moved);
-  state_ = State::Over;
-  client_.exchange_over();
+  send_readable_answer(CloseReason::Moved, close.content_type, close.body);
 }
 
 }  // namespace limpet::session
