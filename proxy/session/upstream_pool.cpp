@@ -24,8 +24,7 @@ void UpstreamPool::ended(IdleUpstream& idle, bool spoke) {
   // What comes much later is a farewell (a 408, as a rule).
   if (spoke && worker_.now() < found->since + kPause) said_too_much(idle.backend);
   worker_.retire(idle.take());
-  worker_.retire(std::unique_ptr<Owned>(std::move(found->idle)));
-  line.kept.erase(found);
+  worker_.retire(std::unique_ptr<Owned>(remove(line, static_cast<std::size_t>(found - line.kept.begin()))));
 }
 
 void UpstreamPool::said_too_much(const Backend& backend) {
@@ -41,46 +40,74 @@ bool UpstreamPool::may_serve(const Line& line, const Kept& kept, ClientNumber cl
   return (client != 0 && kept.client == client) || (line.silences >= kProven && kept.round != worker_.loop().round());
 }
 
-std::unique_ptr<net::Stream> UpstreamPool::take(Line& line, std::size_t at) {
-  Kept& kept = line.kept[at];
-  if (line.silences < kProven && worker_.now() >= kept.since + kPause) ++line.silences;
-  auto stream = kept.idle->take();
-  if (at + 1 < line.kept.size()) kept = std::move(line.kept.back());
+void UpstreamPool::note_place(Line& line, std::size_t at) {
+  line.place[line.kept[at].client % line.place.size()] = static_cast<std::uint16_t>(at);
+}
+
+// The number of connections where none has served that client last.
+std::size_t UpstreamPool::place_of(const Line& line, ClientNumber client) {
+  const std::size_t noted = line.place[client % line.place.size()];
+  if (noted < line.kept.size() && line.kept[noted].client == client) return noted;
+  const auto found = std::ranges::find(line.kept, client, &Kept::client);  // another's number ends likewise, or none
+  return static_cast<std::size_t>(found - line.kept.begin());
+}
+
+std::unique_ptr<IdleUpstream> UpstreamPool::remove(Line& line, std::size_t at) {
+  auto idle = std::move(line.kept[at].idle);
+  if (at + 1 < line.kept.size()) {
+    line.kept[at] = std::move(line.kept.back());
+    note_place(line, at);
+  }
   line.kept.pop_back();
-  return stream;
+  return idle;
+}
+
+std::unique_ptr<net::Stream> UpstreamPool::take(Line& line, std::size_t at) {
+  if (line.silences < kProven && worker_.now() >= line.kept[at].since + kPause) ++line.silences;
+  return remove(line, at)->take();
+}
+
+// There is something to read on it.
+void UpstreamPool::reject(const Backend& backend, std::unique_ptr<net::Stream> stream) {
+  char byte;
+  if (stream->read(&byte, 1).status == net::IoStatus::Ok) said_too_much(backend);
+  worker_.retire(std::move(stream));
 }
 
 std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, ClientNumber client, bool check) {
   const auto found = lines_.find(&backend);
   if (found == lines_.end()) return nullptr;
   Line& line = found->second;
-  for (const bool own : {true, false}) {
-    if (own && client == 0) continue;
-    for (std::size_t i = line.kept.size(); i-- > 0;) {
-      const Kept& kept = line.kept[i];
-      if ((own && kept.client != client) || !may_serve(line, kept, client)) continue;
-      auto stream = take(line, i);
-      if ((own && !check) || stream->silent()) return stream;
-      char byte;
-      if (stream->read(&byte, 1).status == net::IoStatus::Ok) said_too_much(backend);
-      worker_.retire(std::move(stream));
+  if (client != 0) {
+    const std::size_t own = place_of(line, client);
+    if (own < line.kept.size() && may_serve(line, line.kept[own], client)) {
+      auto stream = take(line, own);
+      if (!check || stream->silent()) return stream;
+      reject(backend, std::move(stream));
     }
+  }
+  for (std::size_t i = line.kept.size(); i-- > 0;) {
+    if (!may_serve(line, line.kept[i], client)) continue;
+    auto stream = take(line, i);
+    if (stream->silent()) return stream;
+    reject(backend, std::move(stream));
   }
   return nullptr;
 }
 
 void UpstreamPool::put(const Backend& backend, ClientNumber client, std::unique_ptr<net::Stream> stream) {
   const auto& settings = *backend.pool.settings;
-  auto& kept = lines_[&backend].kept;
+  Line& line = lines_[&backend];
   // Where descriptors run short they are for sessions.
   const auto& shared = worker_.shared();
   const bool crowded = shared.connections.load(std::memory_order_relaxed) > shared.max_connections / 4 * 3;
-  if (crowded || kept.size() >= settings.keepalive_connections || !backend.is_available()) {
+  if (crowded || line.kept.size() >= settings.keepalive_connections || !backend.is_available()) {
     worker_.retire(std::move(stream));
     return;
   }
   auto idle = std::make_unique<IdleUpstream>(worker_, *this, backend, nullptr, std::move(stream));
-  kept.push_back({std::move(idle), worker_.now(), worker_.loop().round(), client});
+  line.kept.push_back({std::move(idle), worker_.now(), worker_.loop().round(), client});
+  note_place(line, line.kept.size() - 1);
 }
 
 void UpstreamPool::drop(const Backend& backend) {

@@ -9,6 +9,7 @@
 // again for some seconds.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <unordered_map>
@@ -52,10 +53,16 @@ class UpstreamPool final : public IdleUpstream::Keeper {
     std::vector<Kept> kept;
     unsigned silences = 0;  // after how many answers in a row nothing came
     Time suspect_until{};
+    // Where the connection is that served a client last, by the end of its number: most clients are found at once.
+    std::array<std::uint16_t, 256> place{};
   };
 
   bool may_serve(const Line& line, const Kept& kept, ClientNumber client) const;
   std::unique_ptr<net::Stream> take(Line& line, std::size_t at);
+  static void note_place(Line& line, std::size_t at);
+  static std::size_t place_of(const Line& line, ClientNumber client);
+  static std::unique_ptr<IdleUpstream> remove(Line& line, std::size_t at);
+  void reject(const Backend& backend, std::unique_ptr<net::Stream> stream);
   void ended(IdleUpstream& idle, bool spoke) override;
 
   Worker& worker_;
