@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The queue behind a slow peer: order, memory only while it holds something, and random use against a string.
 #include "proxy/base/buffer.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Timers under times that the test dictates: when each fires, what destroying, moving and re-arming does, also within a
+// callback, and random arming against a sorted list.
 #include "proxy/base/timer_wheel.h"
 
 #include <algorithm>
