@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time as the proxy sees it: monotonic, read once per turn of a loop, and replaceable by a hand-set clock in tests.
+// Time as the proxy sees it: monotonic, read once per round of a loop, and replaceable by a hand-set clock in tests.
 #pragma once
 
 #include <chrono>

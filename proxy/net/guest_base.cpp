@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See guest_base.h. The only file of this floor that includes libevent.
 #include "proxy/net/guest_base.h"
 
 #include <event2/event.h>

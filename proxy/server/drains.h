@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Used on
-// the control loop's thread only; what it refers to outlives it.
+// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Owned
+// by the process, used on the control loop's thread only; the Shared, its workers and the pools outlive it. Does not
+// decide whether a drain is allowed: the process does.
 #pragma once
 
 #include <cstdint>
