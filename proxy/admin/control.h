@@ -119,7 +119,8 @@ class Control {
                                               DrainAction action) = 0;
   virtual std::optional<Refusal> ready(const std::string& pool, const std::string& backend) = 0;
 
-  // nullopt in the callback: no such pool (or, with pool "", none has the key open and the first pool is used).
+  // With pool "" the pool that holds the key is asked, and the first one where none does. nullopt: there is no such
+  // pool.
   virtual void where(const std::string& pool, const std::string& key,
                      std::function<void(std::optional<Where>)> done) = 0;
   virtual void sessions(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) = 0;

@@ -8,7 +8,6 @@
 namespace limpet::cli {
 
 using admin::BackendStatus;
-using admin::PoolStatus;
 
 namespace {
 

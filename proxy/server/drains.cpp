@@ -13,11 +13,6 @@
 
 namespace limpet::server {
 
-using admin::DrainAction;
-using admin::DrainOrder;
-using admin::DrainPlan;
-using admin::DrainStatus;
-using admin::Refusal;
 using session::Backend;
 using session::BackendState;
 using session::CloseReason;

@@ -33,7 +33,7 @@ class Drains {
   DrainPlan plan(const session::Pool& pool, const session::Backend& backend, const DrainOrder& order);
   // `process_leaves`: the backend stays as it is, and what still comes on kept connections is answered.
   void start(session::Pool& pool, session::Backend& backend, const DrainOrder& order, bool process_leaves, Time now);
-  // Refused (409) where the backend has no drain with a pace.
+  // Refused (409) where no drain of the backend is under way, or a soft one, which has no pace.
   std::optional<Refusal> act(const session::Backend& backend, DrainAction action, Time now);
   // The backend is ready again, or something else decides over it from now on.
   void forget(const session::Backend& backend);

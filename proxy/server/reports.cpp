@@ -11,9 +11,6 @@
 
 namespace limpet::server {
 
-using admin::BackendStatus;
-using admin::PoolStatus;
-using admin::Status;
 using session::Backend;
 using session::BackendHealth;
 using session::BackendState;

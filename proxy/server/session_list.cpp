@@ -9,8 +9,6 @@
 
 namespace limpet::server {
 
-using admin::SessionFilter;
-using admin::SessionInfo;
 using session::CloseReason;
 using session::Session;
 using session::SessionRef;
