@@ -24,6 +24,18 @@ class SteadyClock final : public Clock {
   Time now() const override { return std::chrono::steady_clock::now(); }
 };
 
+// The time of day, for what people read: log lines, metrics.
+class WallClock {
+ public:
+  virtual ~WallClock() = default;
+  virtual std::chrono::system_clock::time_point now() const = 0;
+};
+
+class SystemWallClock final : public WallClock {
+ public:
+  std::chrono::system_clock::time_point now() const override { return std::chrono::system_clock::now(); }
+};
+
 // A clock that stands still until a test moves it.
 class ManualClock final : public Clock {
  public:
