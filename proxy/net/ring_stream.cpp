@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See ring_stream.h. A stream is in one of two ways of reading: its receive is armed in the ring and fills shared
+// buffers, or, while it brings much at a time, the kernel tells the poller and read() is a system call (TcpStream's).
+// The worker's thread only.
 #include "proxy/net/ring_stream.h"
 
 #include <algorithm>
@@ -12,7 +15,7 @@ namespace limpet::net {
 
 namespace {
 
-constexpr std::uint16_t kBulk = 8;       // buffers that came in one turn, from which on a stream is read directly
+constexpr std::uint16_t kBulk = 8;       // buffers that came in one round, from which on a stream is read directly
 constexpr std::uint8_t kSmallReads = 4;  // after so many it is the ring's again
 
 }  // namespace

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See health_checks.h. Each backend has a Probe for good: a connection that is made anew for each check, and the state
+// machine that hears of its outcome. A probe ends a check in its stream's callback but destroys the stream at the next
+// tick, since no stream may be destroyed in its own callback.
 #include "proxy/server/health_checks.h"
 
 #include <algorithm>

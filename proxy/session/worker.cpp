@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See worker.h. Here is also how accepting pauses where descriptors, sessions or memory run out, and how a farewell
+// reaches the workers that have the sessions: by a post to each, which looks every session up again.
 #include "proxy/session/worker.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ExchangeClient: the client's side of one request and its response, as the exchange sees it. An HTTP/1 connection
-// implements it (http_connection.h); an HTTP/2 stream will. What is sent is collected until flush(), so that a head and
+// implements it (connection.h); an HTTP/2 stream will. What is sent is collected until flush(), so that a head and
 // the first bytes of its body, or all pieces of one read, leave in one write.
 #pragma once
 
