@@ -32,12 +32,12 @@ Duration Loop::run_round() {
 void Loop::dispatch(std::size_t calls) {
   const std::size_t due = std::min(again_.size(), kMostAgain);  // who asks from here on is called in a later round
   serves_many_ = calls + due > 1;
+  if (has_mail_.load(std::memory_order_relaxed)) open_mail();
   waiter_->dispatch();
   for (std::size_t i = 0; i < due; ++i) {
     if (Pollable* const pollable = std::exchange(again_[i], nullptr)) pollable->on_poll(0);
   }
   if (due > 0) again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
-  if (has_mail_.load(std::memory_order_relaxed)) open_mail();
   if (std::exchange(serves_many_, false)) after_many_();
 }
 

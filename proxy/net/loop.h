@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loop: the rounds of one thread, which owns it. A round is: wait, the callbacks of what is ready (connections, then
-// those that asked to be called again, then the mailbox), the tick where it is due; what comes after (the sweep) is the
-// owner's. What it waits in is handed in. post() is the only member that other threads may call.
+// Loop: the rounds of one thread, which owns it. A round is: wait, the mailbox, the callbacks of what is ready
+// (connections, then those that asked to be called again), the tick where it is due; what comes after (the sweep) is
+// the owner's. What it waits in is handed in. post() is the only member that other threads may call.
 #pragma once
 
 #include <algorithm>
