@@ -185,7 +185,7 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
     if (has_left || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
     astray = !is_held_there || state == BackendState::Drained;
     stays = !astray && !backend.is_up();
-    if (astray && !request.reaches_old_backend) return {Outcome::Gone, PickReason::Learned, {}};
+    if (astray && !(request.reaches_old_backend && backend.is_up())) return {Outcome::Gone, PickReason::Learned, {}};
   }
   if (found == shard.entries.end()) {
     make_room(shard, key);

@@ -143,6 +143,7 @@ class Exchange final : public Owned,
   // --- exchange_time.cpp: what time asks for ---
   void on_timer() override;
   void arm_timer();
+  void arm_timer_for(Time next);
   // What is due now, and when to look next. Whether a time is over is said here and nowhere else.
   Look look();
   void look_at_request(Look& look);

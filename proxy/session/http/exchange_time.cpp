@@ -34,14 +34,17 @@ void Exchange::on_timer() {
   if (state_ == State::Over) return;
   for (;;) {
     const Look found = look();
-    if (found.due == Due::Nothing) return worker_.wheel().arm(*this, found.next);
+    if (found.due == Due::Nothing) return arm_timer_for(found.next);
     if (!carry_out(found.due)) return;
   }
 }
 
 void Exchange::arm_timer() {
   const Look found = look();
-  const Time next = found.due == Due::Nothing ? found.next : found.now;
+  arm_timer_for(found.due == Due::Nothing ? found.next : found.now);
+}
+
+void Exchange::arm_timer_for(Time next) {
   if (next == Time::max()) return disarm();
   worker_.wheel().arm(*this, next);
 }
