@@ -9,7 +9,7 @@
 #include "balancer/health.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
-#include "proxy/session/backend.h"
+#include "proxy/session/pool.h"
 
 namespace limpet::server {
 

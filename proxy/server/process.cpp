@@ -74,9 +74,9 @@ class Process final : public Control {
         reports_(registry_, snapshot_->pools, drains_, workers, std::chrono::steady_clock::now()),
         session_list_(loop_, shared_.workers) {
     for (const auto& pool : snapshot_->pools) {
-      for (const auto& backend : pool->backends) {
+      for (Backend* backend : pool->view().backends) {
         for (unsigned w = 0; w < workers; ++w) {
-          backend->cells.push_back(&registry_.backend(pool->settings->name, backend->name, w));
+          backend->cells.push_back(&registry_.backend(pool->name, backend->name, w));
         }
       }
     }
@@ -115,7 +115,9 @@ class Process final : public Control {
  private:
   static std::vector<std::shared_ptr<Pool>> make_pools(const session::Settings& settings) {
     std::vector<std::shared_ptr<Pool>> pools;
-    for (const auto& pool : settings.pools) pools.push_back(std::make_shared<Pool>(pool));
+    for (const auto& pool : settings.pools) {
+      pools.push_back(std::make_shared<Pool>(pool, static_cast<std::uint32_t>(pools.size())));
+    }
     return pools;
   }
 
@@ -186,7 +188,7 @@ void Process::limit_connections() {
   const std::uint64_t descriptors = limit.rlim_cur;
   std::uint64_t idle = 0;  // upstream connections that wait for their next request
   for (const auto& pool : snapshot_->pools) {
-    idle += pool->settings->keepalive_connections * pool->backends.size() * workers_.size();
+    idle += pool->settings().keepalive_connections * pool->view().backends.size() * workers_.size();
   }
   const std::uint64_t reserved =
       std::min(descriptors / 2, kReservedDescriptors + 8 * workers_.size()) + std::min(descriptors / 32, idle);
@@ -284,7 +286,7 @@ void Process::give_back_memory(Time now) {
   }
   std::uint64_t held = shared_.connections.load(std::memory_order_relaxed);
   for (const auto& pool : snapshot_->pools) {
-    for (const auto& backend : pool->backends) held += backend->keys.load(std::memory_order_relaxed);
+    for (Backend* backend : pool->view().backends) held += backend->keys.load(std::memory_order_relaxed);
   }
   if (!shrinkage_.is_due(held, now)) return;
   for (auto* worker : shared_.workers) worker->post([worker] { worker->give_back_memory(); });
@@ -317,7 +319,7 @@ void Process::leave(Time now) {
     order.over = proxy.drain_over;
     order.deadline = proxy.drain_deadline;
     for (const auto& pool : snapshot_->pools) {
-      for (const auto& backend : pool->backends) {
+      for (Backend* backend : pool->view().backends) {
         drains_.forget(*backend);  // its own may be soft, paused or slower
         drains_.start(*pool, *backend, order, true, now);
       }
@@ -326,7 +328,7 @@ void Process::leave(Time now) {
   }
   std::uint64_t open = 0;
   for (const auto& pool : snapshot_->pools) {
-    for (const auto& backend : pool->backends) open += backend->sessions.load(std::memory_order_relaxed);
+    for (Backend* backend : pool->view().backends) open += backend->sessions.load(std::memory_order_relaxed);
   }
   // Requests that were on their way when the listeners closed still get their answer.
   const Duration since_closed = now - leaving_since_ - proxy.drain_delay;
@@ -353,9 +355,8 @@ std::optional<Refusal> Process::drain(const std::string& pool, const std::string
   if (b->state.load() != BackendState::Ready) {
     return Refusal{409, "'" + backend + "' is " + state_text(b->state.load()) + " already"};
   }
-  const bool other_available = std::any_of(p->backends.begin(), p->backends.end(), [&](const auto& other) {
-    return other.get() != b && other->is_available();
-  });
+  const bool other_available = std::ranges::any_of(
+      p->view().backends, [&](const Backend* other) { return other != b && other->is_available(); });
   if (!other_available && !order.force) {
     return Refusal{409, "'" + backend + "' is the last available backend of its pool; --force drains it all the same"};
   }
@@ -394,23 +395,24 @@ void Process::where(const std::string& pool, const std::string& key, std::functi
   if (p == nullptr) return done(std::nullopt);
   auto answer = std::make_shared<Where>();
   answer->key = key;
-  const std::uint64_t hash = balancer::hash_key(key, p->settings->hash_seed);
+  const session::PoolView& view = p->view();
+  const std::uint64_t hash = balancer::hash_key(key, view.settings->hash_seed);
   std::vector<balancer::Index> ranking;
-  p->ranker->rank(hash, ranking);
-  for (const auto index : ranking) answer->ranking.push_back(p->backends[index]->name);
+  view.ranker->rank(hash, ranking);
+  for (const auto index : ranking) answer->ranking.push_back(view.backends[index]->name);
   const auto placement = shared_.affinity.find(*p, key, loop_.now());
   if (placement.backend != nullptr && placement.backend->serves()) {
     answer->backend = placement.backend->name;
     answer->reason = "live";
   } else {
     std::vector<balancer::Candidate> candidates;
-    p->candidates({}, candidates);
-    const auto choice = balancer::choose_by_hash(*p->ranker, hash, candidates, p->settings->load_factor, ranking);
-    if (choice) answer->backend = p->backends[choice->backend]->name;
+    view.candidates({}, candidates);
+    const auto choice = balancer::choose_by_hash(*view.ranker, hash, candidates, view.settings->load_factor, ranking);
+    if (choice) answer->backend = view.backends[choice->backend]->name;
     answer->reason = !choice ? "no_backend" : choice->how == balancer::How::Fallback ? "fallback" : "hash";
   }
   SessionFilter filter;
-  filter.pool = p->settings->name;
+  filter.pool = p->name;
   filter.key = key;
   session_list_.find(filter, [answer, done = std::move(done)](std::vector<SessionInfo> open) {
     answer->sessions = std::move(open);

@@ -31,7 +31,7 @@ SessionInfo describe(Session& session, Time now) {
   const std::string ip = record.client.text();
   info.client = (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + std::to_string(record.client_port);
   info.route = record.route ? record.route->host + record.route->path : "";
-  info.listener = record.worker.snapshot().settings.listeners[record.listener].name;
+  info.listener = record.worker.listeners()[record.listener].settings.name;
   info.state = session.state_name();
   info.age_s = in_seconds(now - record.opened_at);
   info.idle_s = in_seconds(now - session.last_activity());

@@ -32,7 +32,9 @@ class ClientGate {
   };
   static constexpr std::size_t kMaxAddresses = 100'000;
 
-  explicit ClientGate(const ClientLimits& limits, std::size_t max_addresses = kMaxAddresses);
+  // `seed`: of the table of addresses. Random, since clients choose their addresses: an IPv6 site has 65,536 networks
+  // to try collisions with.
+  ClientGate(const ClientLimits& limits, std::uint64_t seed, std::size_t max_addresses = kMaxAddresses);
   ClientGate(const ClientGate&) = delete;
   ClientGate& operator=(const ClientGate&) = delete;
 

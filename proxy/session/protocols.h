@@ -8,13 +8,14 @@
 
 #include "proxy/net/address.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/listener.h"
 
 namespace limpet::session {
 
 class Worker;
 
 struct Accepted {
-  std::uint16_t listener = 0;  // by its place in the configuration
+  ListenerId listener = 0;  // of the worker's table
   std::unique_ptr<net::Stream> stream;
   net::Address peer;
 };

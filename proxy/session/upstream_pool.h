@@ -41,6 +41,8 @@ class UpstreamPool final : public IdleUpstream::Keeper {
   void said_too_much(const Backend& backend);
   // Closes the idle connections to a backend that leaves.
   void drop(const Backend& backend);
+  // The same for good: nothing here refers to the backend any more. Requires: it is removed.
+  void forget(const Backend& backend);
 
  private:
   struct Kept {
@@ -49,7 +51,8 @@ class UpstreamPool final : public IdleUpstream::Keeper {
     std::uint32_t round;  // of the loop
     ClientNumber client;
   };
-  struct Line {  // to one backend
+  struct Line {            // to one backend
+    std::uint32_t number;  // in the order in which they came to be
     std::vector<Kept> kept;
     unsigned silences = 0;  // after how many answers in a row nothing came
     Time suspect_until{};
@@ -57,6 +60,7 @@ class UpstreamPool final : public IdleUpstream::Keeper {
     std::array<std::uint16_t, 256> place{};
   };
 
+  Line& line_to(const Backend& backend);
   bool may_serve(const Line& line, const Kept& kept, ClientNumber client) const;
   std::unique_ptr<net::Stream> take(Line& line, std::size_t at);
   static void note_place(Line& line, std::size_t at);
@@ -67,6 +71,7 @@ class UpstreamPool final : public IdleUpstream::Keeper {
 
   Worker& worker_;
   std::unordered_map<const Backend*, Line> lines_;
+  std::uint32_t line_numbers_ = 0;
   ClientNumber clients_ = 0;
 };
 

@@ -57,6 +57,7 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       bound_upstreams_(*this),
       scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
       outbox_(*this, loop_.poller()) {
+  for (const auto& listener : snapshot_->listeners) listeners_.add(listener);
   loop_.set_tick([this] { return tick(); });
   loop_.poller().set_after_many([this] { outbox_.deliver(); });
 }
@@ -67,7 +68,7 @@ Worker::~Worker() {
   sweep();
 }
 
-void Worker::listen(std::uint16_t listener, Fd listening) {
+void Worker::listen(ListenerId listener, Fd listening) {
   acceptors_.push_back(std::make_unique<net::Acceptor>(
       loop_, std::move(listening),
       [this, listener](Fd fd, const net::Address& peer) { accepted(listener, std::move(fd), peer); },
@@ -91,7 +92,7 @@ void Worker::stop_listening() {
   acceptors_.clear();
 }
 
-void Worker::accepted(std::uint16_t listener, Fd fd, const net::Address& peer) {
+void Worker::accepted(ListenerId listener, Fd fd, const net::Address& peer) {
   cells_.accepted.add();
   cells_.connections.add(1);
   shared_.connections.fetch_add(1, std::memory_order_relaxed);

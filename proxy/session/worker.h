@@ -16,12 +16,14 @@
 
 #include "metrics/registry.h"
 #include "proxy/base/log.h"
+#include "proxy/base/random.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
+#include "proxy/session/listener.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
@@ -38,7 +40,9 @@ class Worker;
 
 // What all workers share. Owned by the process; outlives the workers.
 struct Shared {
-  Shared(std::uint64_t max_keys, metrics::Registry& registry) : affinity(max_keys), metrics(registry) {}
+  // `table_seed`: as of Affinity.
+  Shared(std::uint64_t max_keys, metrics::Registry& registry, std::uint64_t table_seed = random64())
+      : affinity(max_keys, table_seed), metrics(registry) {}
 
   Affinity affinity;
   metrics::Registry& metrics;
@@ -73,7 +77,8 @@ class Worker {
   void post(std::function<void()> work) { loop_.post(std::move(work)); }
 
   // --- the worker's thread ---
-  void listen(std::uint16_t listener, Fd listening);
+  // Its listeners have the ids 0 and on, in the order of the snapshot.
+  void listen(ListenerId listener, Fd listening);
   void run();        // until stop()
   void run_round();  // one turn of it
   void stop() { running_ = false; }
@@ -82,6 +87,7 @@ class Worker {
 
   Shared& shared() { return shared_; }
   const Snapshot& snapshot() const { return *snapshot_; }
+  ListenerTable& listeners() { return listeners_; }
   net::Loop& loop() { return loop_; }
   TimerWheel& wheel() { return wheel_; }
   UpstreamPool& upstreams() { return upstreams_; }
@@ -89,6 +95,7 @@ class Worker {
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
+  Random& random() { return random_; }
   Spares<wire::RequestHead>& request_heads() { return request_heads_; }
   Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
   Spares<std::string>& texts() { return texts_; }
@@ -130,7 +137,7 @@ class Worker {
     std::uint32_t generation = 0;  // 0: free
   };
 
-  void accepted(std::uint16_t listener, Fd fd, const net::Address& peer);
+  void accepted(ListenerId listener, Fd fd, const net::Address& peer);
   void pause_accepting(metrics::PauseReason reason);
   void resume_if_possible();
   // What has run out does so again and again while it is scarce: to the log all these pauses are one episode, which is
@@ -146,7 +153,9 @@ class Worker {
   const std::uint16_t index_;
   metrics::WorkerCells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
+  ListenerTable listeners_;
   Protocols& protocols_;
+  SystemRandom random_;
   net::Loop loop_;
   TimerWheel wheel_;
   UpstreamPool upstreams_;

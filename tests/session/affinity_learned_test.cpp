@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(an_id_whose_backend_is_down_or_has_refused_is_gone) {
   learn_and_close(key, "sid");
   Tab& tab = make_tab();
   tab.request.learned_id = "sid";
-  tab.request.tried[backend("a").index] = true;
+  tab.request.tried.push_back(backend("a").id);
   BOOST_TEST(reserve(tab).pick.outcome == Outcome::Gone);
   backend("a").health = BackendHealth::Down;
   BOOST_TEST(open_learned("sid").pick.outcome == Outcome::Gone);

@@ -20,21 +20,24 @@ bool is_stray_line_end(std::string_view bytes) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream,
+HttpConnection::HttpConnection(Worker& worker, ListenerId listener, std::unique_ptr<net::Stream> stream,
                                const net::Address& peer)
     : worker_(worker),
       stream_(std::move(stream)),
       listener_(listener),
       number_(worker.upstreams().next_client()),
-      peer_(peer) {}
+      peer_(peer) {
+  worker_.listeners().hold(listener_);
+}
 
 HttpConnection::~HttpConnection() {
   if (state_ != State::Closed) worker_.connection_closed();
+  worker_.listeners().let_go(listener_);
 }
 
 void HttpConnection::start() {
   stream_->set_handler(this);
-  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
+  const auto& limits = worker_.listeners()[listener_].before_routing;
   worker_.wheel().arm(*this, worker_.now() + limits.request_header_timeout);
   update_interest();
 }
@@ -127,7 +130,7 @@ void HttpConnection::process(std::string_view bytes) {
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
   if (bytes.empty() || (state_ == State::Idle && is_stray_line_end(bytes))) return 0;
-  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
+  const auto& limits = worker_.listeners()[listener_].before_routing;
   auto head = worker_.request_heads().lease();
   const wire::HeadResult result = wire::parse_request_head(bytes, {limits.max_head, 256}, *head);
   if (result.status == wire::Status::NeedMore) {
@@ -400,7 +403,7 @@ bool HttpConnection::nothing_waits() const {
 
 // One may have come already.
 void HttpConnection::await_request() {
-  worker_.wheel().arm(*this, worker_.now() + worker_.snapshot().settings.listeners[listener_].keepalive_timeout);
+  worker_.wheel().arm(*this, worker_.now() + worker_.listeners()[listener_].settings.keepalive_timeout);
   if (!processing_ && !input_.empty()) process({});
 }
 

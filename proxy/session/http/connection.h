@@ -25,7 +25,7 @@ class HttpConnection final : public Owned,
                              private net::StreamHandler,
                              private Timer {
  public:
-  HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
+  HttpConnection(Worker& worker, ListenerId listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
   ~HttpConnection() override;
 
   void start();
@@ -96,7 +96,7 @@ class HttpConnection final : public Owned,
     bool keep_alive = true;
     bool is_head = false;
   } request_;
-  const std::uint16_t listener_;
+  const ListenerId listener_;
   const UpstreamPool::ClientNumber number_;
   std::unique_ptr<Exchange> exchange_;
   Buffer input_;  // received, not yet taken

@@ -41,7 +41,7 @@ class Exchange final : public Owned,
                        private Timer {
  public:
   // `number`: of the client's connection.
-  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
+  Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, const net::Address& peer,
            UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
@@ -166,11 +166,11 @@ class Exchange final : public Owned,
   bool engine_io_session_ = false;  // carries a sid
   bool could_repeat_ = false;       // the request, on another connection
   bool response_begun_ = false;
-  bool keeps_backend_ = false;         // the backend connection may serve again
-  bool binds_backend_ = false;         // a user may be logged in on the backend connection (wire/http/connection_auth.h)
-  bool is_bound_ = false;              // one may have been before: it is the client's own
-  bool from_trusted_ = false;          // the peer is a trusted proxy
-  bool secure_ = false;                // the client came over TLS to a trusted proxy
+  bool keeps_backend_ = false;  // the backend connection may serve again
+  bool binds_backend_ = false;  // a user may be logged in on the backend connection (wire/http/connection_auth.h)
+  bool is_bound_ = false;       // one may have been before: it is the client's own
+  bool from_trusted_ = false;   // the peer is a trusted proxy
+  bool secure_ = false;         // the client came over TLS to a trusted proxy
   UpstreamPool::ClientNumber number_;  // of the client's connection; 0: it is many clients'
   std::uint32_t round_ = 0;  // of the loop, in which the request goes out on a connection that has served before
   Time sent_at_{};           // of the request's end; in an event stream, of the last comment
@@ -182,10 +182,10 @@ class Exchange final : public Owned,
   std::unique_ptr<Affinity::PickRequest> pick_request_;
   std::string new_cookie_;
   std::string sniffed_;  // the beginning of an Engine.IO handshake body
-  const Pool* pool_ = nullptr;
+  Pool* pool_ = nullptr;
   const Time began_;
   const net::Address peer_;
-  const std::uint16_t listener_;
+  const ListenerId listener_;
 };
 
 }  // namespace limpet::session

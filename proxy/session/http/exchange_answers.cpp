@@ -27,7 +27,7 @@ std::string Exchange::retry_after() const {
 
 std::string Exchange::session_cookie() const {
   if (new_cookie_.empty()) return {};
-  const SessionCookie& cookie = pool_->settings->cookie;
+  const SessionCookie& cookie = pool_->settings().cookie;
   std::string text;
   text.reserve(cookie.name.size() + new_cookie_.size() + cookie.path.size() + kAttributes);
   text.append(cookie.name).append("=").append(new_cookie_).append("; Path=").append(cookie.path);

@@ -47,7 +47,7 @@ bool matches_origin(std::string_view pattern, std::string_view origin) {
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
+Exchange::Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, const net::Address& peer,
                    UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
@@ -80,7 +80,7 @@ void Exchange::start(std::size_t head_size) {
 // Checks what can be refused without a backend; false where it has answered.
 bool Exchange::admit(std::size_t head_size) {
   auto& cells = worker_.cells();
-  const auto& listener = worker_.snapshot().listeners[listener_];
+  const Listener& listener = worker_.listeners()[listener_];
   const auto peer = peer_.ip();
   from_trusted_ = net::contains(listener.settings.trusted_proxies, peer);
   if (from_trusted_) number_ = 0;
@@ -171,9 +171,9 @@ bool Exchange::origin_allowed() const {
 }
 
 void Exchange::pick() {
-  const auto& settings = *pool_->settings;
+  const PoolSettings& settings = pool_->settings();
   pick_request_ = std::make_unique<Affinity::PickRequest>();
-  pick_request_->pool = const_cast<Pool*>(pool_);
+  pick_request_->pool = pool_;
   if (auto key = request_key(settings, *head_, record_->client)) {
     pick_request_->key = std::move(key->value);
     pick_request_->has_key = true;
@@ -191,7 +191,8 @@ void Exchange::pick() {
   // Only of these it is asked again: to verify a 101, or for an answer in the protocol's own words.
   if (!asks_websocket_ && shape_ != Protocol::Sse && !engine_io_poll_) head_.reset();
   SessionRefs departing;
-  const auto pick = worker_.shared().affinity.reserve(record_->member, *pick_request_, worker_.now(), departing);
+  const auto pick =
+      worker_.shared().affinity.reserve(record_->member, *pick_request_, worker_.random(), worker_.now(), departing);
   worker_.shared().dismiss(departing, CloseReason::Moved);
   picked(pick, false);
 }
@@ -248,7 +249,7 @@ void Exchange::connect(bool just_picked) {
   if (is_open) return connected(just_picked);
   backend_->watch(false, true);
   state_ = State::Connecting;
-  deadline_ = worker_.now() + to.pool.settings->connect_timeout;
+  deadline_ = worker_.now() + to.pool.settings().connect_timeout;
   worker_.wheel().arm(*this, deadline_);
 }
 
@@ -288,7 +289,7 @@ void Exchange::pick_again() {
   }
   const std::string cookie = new_cookie_;
   affinity.release(record_->member, worker_.now());
-  auto pick = affinity.reserve(record_->member, *pick_request_, worker_.now(), departing);
+  auto pick = affinity.reserve(record_->member, *pick_request_, worker_.random(), worker_.now(), departing);
   worker_.shared().dismiss(departing, CloseReason::Moved);
   if (pick.new_cookie.empty()) pick.new_cookie = cookie;
   picked(pick, true);
@@ -305,8 +306,7 @@ void Exchange::connect_failed(bool timed_out) {
   Backend& failed = *record_->member.backend;
   worker_.shared().observed(failed, false);
   worker_.retire(std::move(backend_));  // what is held of the request goes to the next one
-  pick_request_->tried.resize(pool_->backends.size());
-  pick_request_->tried[failed.index] = true;
+  pick_request_->tried.push_back(failed.id);
   forget_farewell();
   const bool session_lost = learned_;
   auto& affinity = worker_.shared().affinity;
@@ -317,7 +317,7 @@ void Exchange::connect_failed(bool timed_out) {
   } else {
     // The session cookie that was drawn leads to the failed backend: draw again.
     affinity.release(record_->member, worker_.now());
-    pick = affinity.reserve(record_->member, *pick_request_, worker_.now(), departing);
+    pick = affinity.reserve(record_->member, *pick_request_, worker_.random(), worker_.now(), departing);
     pick.reason = metrics::PickReason::Fallback;
   }
   worker_.shared().dismiss(departing, CloseReason::Moved);
@@ -330,14 +330,14 @@ void Exchange::connect_failed(bool timed_out) {
 
 void Exchange::append_request_head(std::string& out) {
   // HTTP/1.0 may come without a Host; what is sent is HTTP/1.1 and may not (RFC 9112 §3.2).
-  const auto& host = head_->authority.empty() ? pool_->settings->name : head_->authority;
+  const auto& host = head_->authority.empty() ? pool_->name : head_->authority;
   wire::append_request_start(out, head_->method, head_->target, host);
   using wire::FieldName;
   wire::FieldNames without = {FieldName::Host,           FieldName::ContentLength,
                               FieldName::XForwardedFor,  FieldName::XForwardedProto,
                               FieldName::XForwardedHost, FieldName::Forwarded};
   // What limpet has to read it asks to be sent as it is.
-  if (shape_ == Protocol::Sse || (learns_engine_io(*pool_->settings) && is_engine_io_poll(*head_))) {
+  if (shape_ == Protocol::Sse || (learns_engine_io(pool_->settings()) && is_engine_io_poll(*head_))) {
     without.add(FieldName::AcceptEncoding);
   }
   if (!head_->http11) without.add(FieldName::Expect);
