@@ -66,7 +66,7 @@ Acceptor::Acceptor(Loop& loop, Fd listening, OnAccept on_accept, OnExhausted on_
     : listening_(std::move(listening)),
       on_accept_(std::move(on_accept)),
       on_exhausted_(std::move(on_exhausted)),
-      watch_(loop.poller(), listening_.value(), [this] { accept_burst(kBurst); }) {
+      watch_(loop, listening_.value(), [this] { accept_burst(kBurst); }) {
   if (!watch_.start()) throw std::runtime_error("epoll refuses a listening socket");
 }
 

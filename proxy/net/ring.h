@@ -18,12 +18,13 @@
 #include <vector>
 
 #include "proxy/base/fd.h"
+#include "proxy/net/poller.h"
 
 namespace limpet::net {
 
 class RingStream;
 
-class Ring {
+class Ring final : public Waiter {
   enum class Kind : std::uint8_t { Receive, Send, Poll, Nothing };
 
  public:
@@ -34,21 +35,24 @@ class Ring {
   static constexpr std::uint16_t kReceiveBuffers = 512;  // a power of two
   static constexpr std::uint16_t kSendBuffers = 512;
 
-  // `poller`: a descriptor that polled() tells of. Null where the kernel does not have what it takes; `why` says what.
-  static std::unique_ptr<Ring> open(int poller, std::string& why);
-  ~Ring();
+  // Null where the kernel does not have what it takes; `why` says what.
+  static std::unique_ptr<Ring> open(std::string& why);
+  ~Ring() override;
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 
   // Hands over what was prepared, and waits for the first completion; no longer than `ms`, -1: as long as it takes.
   // Then gives what has come to its streams, which are called by dispatch().
-  void wait(int ms);
-  void dispatch();
+  std::size_t wait(int ms) override;
+  void dispatch() override;
+  void wake() override { poller_.wake(); }
+  bool change(int descriptor, Pollable& pollable, std::uint32_t from, std::uint32_t to) override {
+    return poller_.change(descriptor, pollable, from, to);
+  }
+  void forget(const Pollable& pollable) override { poller_.forget(pollable); }
   // No dispatch() follows, nobody is called any more: hands over what was prepared, and waits until all that is being
   // sent has been taken, no longer than `patience`.
-  void send_last_writes(std::chrono::milliseconds patience);
-  // True once for each time that the poller's descriptor became readable.
-  bool polled();
+  void send_last_writes(std::chrono::milliseconds patience) override;
 
   // --- for RingStream ---
   // kNobody where it cannot be done now.
@@ -100,6 +104,7 @@ class Ring {
   static std::uint64_t name_of(Kind kind, std::uint32_t request);
   io_uring_sqe* prepare(Kind kind, std::uint32_t request);
   bool cancel(Kind kind, std::uint32_t request);
+  void submit_and_take(int ms);
   void watch_poller();
   void complete(const io_uring_cqe& completion);
   void receive_completed(std::uint32_t request, const io_uring_cqe& completion);
@@ -112,8 +117,8 @@ class Ring {
   io_uring ring_{};
   bool open_ = false;
   bool enabled_ = false;
-  int poller_ = -1;
-  bool polled_ = false;
+  Poller poller_;        // for what is rare: listening sockets, connects, a peer whose socket is full
+  bool polled_ = false;  // its descriptor has become readable
   std::uint64_t handover_ = 1;
 
   char* memory_ = nullptr;  // the receive buffers, then the send buffers

@@ -17,7 +17,7 @@ constexpr std::uint8_t kSmallReads = 4;  // after so many it is the ring's again
 
 }  // namespace
 
-RingStream::RingStream(Loop& loop, Fd fd) : TcpStream(loop, std::move(fd)), ring_(*loop.ring()) {}
+RingStream::RingStream(Loop& loop, Ring& ring, Fd fd) : TcpStream(loop, std::move(fd)), ring_(ring) {}
 
 RingStream::~RingStream() {
   for (std::uint16_t buffer = first_; buffer != Ring::kNone;)

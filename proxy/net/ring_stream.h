@@ -18,8 +18,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   using Recycled<RingStream>::operator new;
   using Recycled<RingStream>::operator delete;
 
-  // Requires: loop.ring() is not null.
-  RingStream(Loop& loop, Fd fd);
+  RingStream(Loop& loop, Ring& ring, Fd fd);
   ~RingStream() override;
 
   IoResult read(char* to, std::size_t size) override;

@@ -65,6 +65,8 @@ class Stream {
 
   // Of a connect that was under way when the stream became writable: 0, or the errno that it failed with.
   virtual int connect_error() = 0;
+  // A connect (later: a handshake of any layer) is under way.
+  virtual bool connecting() const { return false; }
   // At this moment nothing is known to have come that read() would give: no byte, no end. One system call at most.
   virtual bool silent() const = 0;
   // Bytes that were written and that the peer's side has not acknowledged yet.

@@ -29,12 +29,12 @@ constexpr std::uint32_t kEdges = EPOLLET | EPOLLRDHUP | EPOLLPRI;
 
 }  // namespace
 
-TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
+TcpStream::TcpStream(Loop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}
 
-std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& peer) {
+std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& peer, Ring* ring) {
   std::unique_ptr<TcpStream> stream;
-  if (loop.ring() != nullptr) {
-    stream = std::make_unique<RingStream>(loop, std::move(fd));
+  if (ring != nullptr) {
+    stream = std::make_unique<RingStream>(loop, *ring, std::move(fd));
   } else {
     stream = std::make_unique<TcpStream>(loop, std::move(fd));
   }
@@ -43,10 +43,10 @@ std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& pee
 }
 
 TcpStream::~TcpStream() {
-  poller_.forget(*this);  // though it be watched no more: the present batch may have it from before
+  loop_.forget(*this);  // though it be watched no more: the present batch may have it from before
 }
 
-Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to) {
+Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to, Ring* ring) {
   Fd fd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.open()) return Error{Fault::Local, std::string("socket: ") + std::strerror(errno)};
   if (!to.is_unix()) {
@@ -63,7 +63,7 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
         errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
     return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(errno)};
   }
-  auto stream = open(loop, std::move(fd), to);
+  auto stream = open(loop, std::move(fd), to, ring);
   stream->connecting_ = !at_once;
   return stream;
 }
@@ -115,7 +115,7 @@ void TcpStream::stay_ready(std::uint8_t events) {
   ready_ |= events;
   if ((ready_ & watched_) == 0 || again_) return;
   again_ = true;
-  poller_.again(*this);
+  loop_.again(*this);
 }
 
 void TcpStream::shut_write() {
@@ -141,7 +141,7 @@ void TcpStream::probe_when_idle() {
 void TcpStream::watch(bool readable, bool writable) {
   const auto wanted = static_cast<std::uint8_t>((readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U));
   if (wanted == watched_) return;
-  if (!poller_.change(fd_.value(), *this, watched_, wanted == 0 ? 0 : wanted | kEdges)) {
+  if (!loop_.change(fd_.value(), *this, watched_, wanted == 0 ? 0 : wanted | kEdges)) {
     log::error("cannot watch a connection", {{"descriptor", fd_.value()}, {"error", std::strerror(errno)}});
   }
   watched_ = wanted;

@@ -16,21 +16,23 @@
 
 namespace limpet::net {
 
+class Ring;
+
 class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
  public:
-  // Takes a connected, non-blocking socket. open() makes it one that goes through the loop's ring, where that has one;
-  // `peer` is the other end's address.
+  // Takes a connected, non-blocking socket. open() makes it one that goes through `ring`, unless that is null; `peer`
+  // is the other end's address.
   TcpStream(Loop& loop, Fd fd);
-  static std::unique_ptr<TcpStream> open(Loop& loop, Fd fd, const Address& peer);
+  static std::unique_ptr<TcpStream> open(Loop& loop, Fd fd, const Address& peer, Ring* ring = nullptr);
   ~TcpStream() override;
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
   // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
-  static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to);
-  // A connect is under way; false where it was done at once (over loopback, as a rule).
-  bool connecting() const { return connecting_; }
+  static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to, Ring* ring = nullptr);
+  // False where it was done at once (over loopback, as a rule).
+  bool connecting() const override { return connecting_; }
 
   IoResult read(char* to, std::size_t size) override;
   IoResult write(const iovec* pieces, int count) override;
@@ -56,12 +58,12 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
     if (handler_ != nullptr) handler_->expect_ready();
   }
 
-  Poller& poller_;
+  Loop& loop_;
   StreamHandler* handler_ = nullptr;
   Fd fd_;
   std::uint8_t watched_ = 0;          // EPOLLIN, EPOLLOUT
   std::uint8_t ready_ = 0;            // of them, what the kernel has told and no call has used up
-  bool again_ : 1 = false;            // the poller will call
+  bool again_ : 1 = false;            // the loop will call
   bool reads_end_early_ : 1 = false;  // before urgent data, behind a unix peer's descriptors
   bool calling_ : 1 = false;          // the handler, in on_poll()
   bool fin_told_ : 1 = false;         // by the kernel, which has all that came before it

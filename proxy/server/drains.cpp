@@ -6,7 +6,6 @@
 
 #include "balancer/choice.h"
 #include "balancer/hash.h"
-#include "proxy/base/crypto.h"
 #include "proxy/base/log.h"
 
 namespace limpet::server {
@@ -70,8 +69,8 @@ void Drains::start(Pool& pool, Backend& backend, const DrainOrder& order, bool p
   drain->total = backend.sessions.load();
   drain->cuts_before = backend.cuts.load();
   if (!order.soft) {
-    drain->schedule =
-        std::make_unique<balancer::Schedule>(std::move(keys), order.over, order.whole_keys, random64(), drain->began);
+    drain->schedule = std::make_unique<balancer::Schedule>(std::move(keys), order.over, order.whole_keys,
+                                                           random_.next(), drain->began);
   }
   for (Worker* worker : shared_.workers) {
     worker->post([worker, &backend] { worker->upstreams().drop(backend); });

@@ -12,6 +12,7 @@
 #include "balancer/schedule.h"
 #include "proxy/admin/control.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/random.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::server {
@@ -24,7 +25,7 @@ using admin::Refusal;
 
 class Drains {
  public:
-  explicit Drains(session::Shared& shared) : shared_(shared) {}
+  Drains(session::Shared& shared, Random& random) : shared_(shared), random_(random) {}
 
   bool empty() const { return drains_.empty(); }
 
@@ -69,6 +70,7 @@ class Drains {
   void cut(Drain& drain);
 
   session::Shared& shared_;
+  Random& random_;
   std::vector<std::unique_ptr<Drain>> drains_;
   std::map<const session::Backend*, std::uint64_t> cut_total_;  // by drains that are over
   std::uint64_t steps_ = 0;

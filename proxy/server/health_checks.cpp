@@ -5,7 +5,6 @@
 #include <string>
 
 #include "proxy/base/log.h"
-#include "proxy/net/tcp_stream.h"
 #include "proxy/wire/http/http1.h"
 
 namespace limpet::server {
@@ -34,13 +33,17 @@ balancer::HealthSettings machine_settings(const session::HealthSettings& from) {
 
 class HealthChecks::Probe final : public net::StreamHandler {
  public:
-  Probe(net::Loop& loop, Backend& backend)
-      : backend(backend), settings(backend.pool.settings().health), state(machine_settings(settings)), loop_(loop) {}
+  Probe(net::Loop& loop, net::Transport& transport, Backend& backend)
+      : backend(backend),
+        settings(backend.pool.settings().health),
+        state(machine_settings(settings)),
+        loop_(loop),
+        transport_(transport) {}
 
   void begin(Time now) {
     next = now + settings.interval;
     until_ = now + settings.timeout;
-    auto connecting = net::TcpStream::connect(loop_, backend.address);
+    auto connecting = transport_.dial(loop_, {backend.address});
     if (!connecting) {
       if (connecting.error().fault == Fault::Upstream) conclude(false);
       return;  // want of descriptors or ports here says nothing of the backend
@@ -115,15 +118,20 @@ class HealthChecks::Probe final : public net::StreamHandler {
   }
 
   net::Loop& loop_;
-  std::unique_ptr<net::TcpStream> stream_;
+  net::Transport& transport_;
+  std::unique_ptr<net::Stream> stream_;
   std::string input_;
   Time until_{};
   bool connected_ = false;
 };
 
-HealthChecks::HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools) : loop_(loop) {
+HealthChecks::HealthChecks(net::Loop& loop, net::Transport& transport,
+                           const std::vector<std::shared_ptr<session::Pool>>& pools)
+    : loop_(loop) {
   for (const auto& pool : pools) {
-    for (Backend* backend : pool->view().backends) probes_.push_back(std::make_unique<Probe>(loop, *backend));
+    for (Backend* backend : pool->view().backends) {
+      probes_.push_back(std::make_unique<Probe>(loop, transport, *backend));
+    }
   }
 }
 

@@ -9,13 +9,14 @@
 #include "balancer/health.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
+#include "proxy/net/transport.h"
 #include "proxy/session/pool.h"
 
 namespace limpet::server {
 
 class HealthChecks {
  public:
-  HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools);
+  HealthChecks(net::Loop& loop, net::Transport& transport, const std::vector<std::shared_ptr<session::Pool>>& pools);
   ~HealthChecks();
 
   // Starts what is due, ends what took too long. Returns when there will be something to do again; ended checks and

@@ -116,8 +116,7 @@ std::string Reports::metrics(Time now) {
     facts.pools.push_back(p);
   }
   facts.last_reload_success =
-      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count() -
-      in_seconds(now - started_);
+      std::chrono::duration<double>(wall_clock_.now().time_since_epoch()).count() - in_seconds(now - started_);
   return registry_.text(facts);
 }
 

@@ -16,8 +16,8 @@ constexpr std::string_view kMixedUp =
 
 }  // namespace
 
-Outbox::Outbox(Worker& worker, const net::Poller& poller)
-    : worker_(worker), poller_(poller), bytes_(std::make_unique_for_overwrite<char[]>(kSize)) {}
+Outbox::Outbox(Worker& worker, const net::Loop& loop)
+    : worker_(worker), loop_(loop), bytes_(std::make_unique_for_overwrite<char[]>(kSize)) {}
 
 void Outbox::copy(const iovec* pieces, int count) {
   for (int i = 0; i < count; ++i) {

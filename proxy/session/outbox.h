@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/net/poller.h"
+#include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
 
 namespace limpet::session {
@@ -24,10 +24,10 @@ class Worker;
 
 class Outbox {
  public:
-  Outbox(Worker& worker, const net::Poller& poller);
+  Outbox(Worker& worker, const net::Loop& loop);
 
   // Only within a batch, and only what is cheap to copy.
-  bool takes(std::size_t size) const { return poller_.serves_many() && size <= kMost && used_ + size <= kSize; }
+  bool takes(std::size_t size) const { return loop_.serves_many() && size <= kMost && used_ + size <= kSize; }
   // Copies the bytes. Requires: takes() their size, and nothing of `outlet`'s is here. Both outlive the batch, or
   // `outlet` settles before. Gives the number of the parcel, from 1.
   std::uint32_t post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
@@ -55,7 +55,7 @@ class Outbox {
   std::string_view bytes_of(const Parcel& parcel) const { return {bytes_.get() + parcel.at, parcel.size}; }
 
   Worker& worker_;
-  const net::Poller& poller_;
+  const net::Loop& loop_;
   const std::unique_ptr<char[]> bytes_;
   std::size_t used_ = 0;
   std::vector<Parcel> parcels_;

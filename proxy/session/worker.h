@@ -21,6 +21,7 @@
 #include "proxy/net/acceptor.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
+#include "proxy/net/transport.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
 #include "proxy/session/listener.h"
@@ -46,7 +47,9 @@ struct Shared {
 
   Affinity affinity;
   metrics::Registry& metrics;
-  log::AccessLog* access_log = nullptr;
+  log::LineSink* access_log = nullptr;  // null: none
+  SystemWallClock system_wall_clock;
+  const WallClock* wall_clock = &system_wall_clock;
   std::function<void(const Backend&, bool good)> observed;  // a connect, timeout or head was good or bad; any thread
   std::vector<Worker*> workers;                             // constant once they run
   std::uint64_t max_connections = 0;                        // of clients
@@ -68,17 +71,23 @@ class Worker {
   static constexpr std::size_t kScratch = 128 * 1024;
   static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
 
-  // `protocols` takes what is accepted, and outlives the worker. `clock`: as of net::Loop.
+  // `protocols` takes what is accepted; it, `clock` (as of net::Loop) and `random` (null: the system's) outlive the
+  // worker.
   Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
-         const Clock* clock = nullptr);
+         const Clock* clock = nullptr, net::Io io = net::epoll_io(), Random* random = nullptr);
   ~Worker();
 
   // --- any thread ---
   void post(std::function<void()> work) { loop_.post(std::move(work)); }
 
   // --- the worker's thread ---
-  // Its listeners have the ids 0 and on, in the order of the snapshot.
+  // The listeners of the snapshot have the ids 0 and on, in its order.
   void listen(ListenerId listener, Fd listening);
+  void listen(std::unique_ptr<net::Listener> listener) { listeners_.push_back(std::move(listener)); }
+  // What comes from a listener.
+  void accepted(ListenerId listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
+  // A listener has paused for want of descriptors.
+  void out_of_descriptors() { pause_accepting(metrics::PauseReason::Descriptors); }
   void run();        // until stop()
   void run_round();  // one turn of it
   void stop() { running_ = false; }
@@ -87,15 +96,17 @@ class Worker {
 
   Shared& shared() { return shared_; }
   const Snapshot& snapshot() const { return *snapshot_; }
-  ListenerTable& listeners() { return listeners_; }
+  ListenerTable& listeners() { return listener_table_; }
   net::Loop& loop() { return loop_; }
+  Random& random() { return random_; }
+  // Begins to connect; see net::Transport.
+  Result<std::unique_ptr<net::Stream>> dial(const net::Target& to) { return transport_->dial(loop_, to); }
   TimerWheel& wheel() { return wheel_; }
   UpstreamPool& upstreams() { return upstreams_; }
   BoundUpstreams& bound_upstreams() { return bound_upstreams_; }
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
-  Random& random() { return random_; }
   Spares<wire::RequestHead>& request_heads() { return request_heads_; }
   Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
   Spares<std::string>& texts() { return texts_; }
@@ -137,7 +148,6 @@ class Worker {
     std::uint32_t generation = 0;  // 0: free
   };
 
-  void accepted(ListenerId listener, Fd fd, const net::Address& peer);
   void pause_accepting(metrics::PauseReason reason);
   void resume_if_possible();
   // What has run out does so again and again while it is scarce: to the log all these pauses are one episode, which is
@@ -153,9 +163,11 @@ class Worker {
   const std::uint16_t index_;
   metrics::WorkerCells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
-  ListenerTable listeners_;
+  ListenerTable listener_table_;
   Protocols& protocols_;
-  SystemRandom random_;
+  SystemRandom system_random_;
+  Random& random_;
+  const std::unique_ptr<net::Transport> transport_;
   net::Loop loop_;
   TimerWheel wheel_;
   UpstreamPool upstreams_;
@@ -168,7 +180,7 @@ class Worker {
   Gather to_backend_;
   std::vector<std::string_view> pieces_;
   Outbox outbox_;
-  std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
 
   std::vector<std::unique_ptr<Owned>> owned_;
   std::vector<std::unique_ptr<Owned>> graveyard_;

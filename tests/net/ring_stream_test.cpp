@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "proxy/net/loop.h"
+#include "proxy/net/transport.h"
 #include "tests/net/tcp_pair.h"
 #include "tests/net/unix_pair.h"
 
@@ -24,13 +25,31 @@ namespace limpet::net {
 
 namespace {
 
+// A loop that waits in io_uring, and what makes its streams. Throws where the kernel does not have what it takes.
+class RingLoop : public Loop {
+ public:
+  explicit RingLoop(Io io) : Loop(nullptr, std::move(io.waiter)), transport_(std::move(io.transport)) {}
+  RingLoop() : RingLoop(opened()) {}
+  std::unique_ptr<Stream> open(Fd fd, const Address& peer) { return transport_->open(*this, std::move(fd), peer); }
+
+ private:
+  static Io opened() {
+    std::string why;
+    Io io = ring_io(why);
+    if (io.waiter == nullptr) throw std::runtime_error(why);
+    return io;
+  }
+
+  const std::unique_ptr<Transport> transport_;
+};
+
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 // Sends back what it gets; what the peer does not take waits, and meanwhile nothing more is read.
 struct Echo final : StreamHandler {
-  Echo(Loop& loop, Fd fd) : stream(TcpStream::open(loop, std::move(fd), Address())) {
+  Echo(RingLoop& loop, Fd fd) : stream(loop.open(std::move(fd), Address())) {
     stream->set_handler(this);
     stream->watch(true, false);
   }
@@ -59,7 +78,7 @@ struct Echo final : StreamHandler {
     if (sent.status == IoStatus::Reset) waiting.clear();
   }
 
-  std::unique_ptr<TcpStream> stream;
+  std::unique_ptr<Stream> stream;
   std::string waiting;
   IoStatus last = IoStatus::WouldBlock;
   std::size_t seen = 0;
@@ -83,7 +102,6 @@ struct Reader final : StreamHandler {
 
 struct Fixture {
   Fixture() {
-    BOOST_TEST_REQUIRE(loop.use_ring() == "");
     loop.set_tick([this] { return loop.now() + milliseconds(2); });
   }
   void turn_until(const std::function<bool()>& done) {
@@ -109,7 +127,7 @@ struct Fixture {
     });
   }
 
-  Loop loop;
+  RingLoop loop;
 };
 
 std::string receive_to_end(int fd, int& error) {
@@ -138,8 +156,8 @@ std::string sample(std::size_t size, unsigned seed) {
 
 // The proxy does without where the kernel does, and so does this suite.
 boost::test_tools::assertion_result kernel_has_it(boost::unit_test::test_unit_id) {
-  Loop loop;
-  const std::string why = loop.use_ring();
+  std::string why;
+  ring_io(why);
   boost::test_tools::assertion_result result(why.empty());
   result.message() << why;
   return result;
@@ -224,7 +242,7 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
   for (const bool shut : {false, true}) {
     for (const bool destroy_at_once : {false, true}) {
       TcpPair pair = connected_pair();
-      auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+      auto stream = loop.open(std::move(pair.ours), Address());
       stream->watch(true, false);
       write(*stream, "good");
       write(*stream, "bye");
@@ -249,7 +267,7 @@ BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
   turn_until([&] { return echo.last == IoStatus::Reset; });
 
   TcpPair other = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(other.ours), Address());
+  auto stream = loop.open(std::move(other.ours), Address());
   stream->watch(true, false);
   turns(2);
   stream->close_with_reset();
@@ -279,7 +297,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
 
 BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_it) {
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  auto stream = loop.open(std::move(pair.ours), Address());
   BOOST_TEST(stream->silent());
   stream->watch(true, false);
   turns(2);
@@ -287,7 +305,7 @@ BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_i
   send_all(pair.theirs.value(), "x");
   turns(3);
   char byte;
-  BOOST_TEST(::recv(stream->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
+  BOOST_TEST(::recv(static_cast<TcpStream&>(*stream).descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
   BOOST_TEST(!stream->silent());
   BOOST_TEST(stream->read(&byte, 1).n == 1U);
   BOOST_TEST(stream->silent());
@@ -297,7 +315,7 @@ BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_i
 
 BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is_being_sent) {
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  auto stream = loop.open(std::move(pair.ours), Address());
   stream->watch(true, false);
   const std::string much(64 * 1024, 'x');
   const iovec large{const_cast<char*>(much.data()), much.size()};
@@ -317,7 +335,7 @@ BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is
 
 // Fills the connection, so that "the end" waits in the ring, and closes it.
 void close_with_tail(Fixture& fixture, Fd fd) {
-  auto stream = TcpStream::open(fixture.loop, std::move(fd), Address());
+  auto stream = fixture.loop.open(std::move(fd), Address());
   stream->watch(true, false);
   const std::string much(64 * 1024, 'x');
   const iovec large{const_cast<char*>(much.data()), much.size()};
@@ -360,7 +378,7 @@ BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_does_not_keep_the_process) {
 BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end) {
   for (const bool bulk : {false, true}) {
     TcpPair pair = connected_pair();
-    auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+    auto stream = loop.open(std::move(pair.ours), Address());
     const std::string answer = sample(bulk ? 100'000 : 1000, 7);
     stream->watch(false, false);  // as one whose other side is slow
     send_all(pair.theirs.value(), answer);
@@ -383,7 +401,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_gone_after_its_peers_end_is_closed_at_once) {
   loop.set_tick([this] { return loop.now() + seconds(5); });
   turns(1);
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  auto stream = loop.open(std::move(pair.ours), Address());
   std::string got;
   Reader reader(*stream, got);
   stream->watch(true, false);
@@ -400,7 +418,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_gone_after_its_peers_end_is_closed_at_once) {
 // Read by calls of its own, as what brings much is: unix(7), a read ends behind the bytes with which descriptors came.
 BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_read_before_the_end) {
   UnixPair pair = unix_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), pair.peer);
+  auto stream = loop.open(std::move(pair.ours), pair.peer);
   std::string got;
   Reader reader(*stream, got);
   stream->watch(true, false);
@@ -439,7 +457,7 @@ BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
 BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_stream) {
   for (int i = 0; i < 50; ++i) {
     TcpPair old = connected_pair();
-    auto stream = TcpStream::open(loop, std::move(old.ours), Address());
+    auto stream = loop.open(std::move(old.ours), Address());
     stream->watch(true, false);
     if (i % 2 == 0) turns(1);
     send_all(old.theirs.value(), "for the old one");

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What limpet answers by itself: refusals, a backend that is not there, learned sessions that are over.
-#include "proxy/base/crypto.h"
 #include "proxy/session/http/exchange.h"
 #include "proxy/wire/engine_io.h"
 #include "proxy/wire/http/http1_writer.h"
@@ -22,7 +21,7 @@ bool Exchange::wants_event_stream() const {
 
 // Seconds, jittered so that those who are turned away together do not come back together.
 std::string Exchange::retry_after() const {
-  return std::to_string(1 + static_cast<int>(random_fraction() * 5));
+  return std::to_string(1 + static_cast<int>(worker_.random().fraction() * 5));
 }
 
 std::string Exchange::session_cookie() const {
@@ -92,8 +91,8 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
   }
   // One such status would end the client's EventSource for good.
   const auto& sse = record_->route->sse;
-  const auto wait =
-      sse.retry.count() + static_cast<std::int64_t>(random_fraction() * static_cast<double>(sse.retry_jitter.count()));
+  const auto wait = sse.retry.count() + static_cast<std::int64_t>(worker_.random().fraction() *
+                                                                  static_cast<double>(sse.retry_jitter.count()));
   send_readable_answer(reason, "text/event-stream", "retry: " + std::to_string(wait) + "\n\n");
 }
 

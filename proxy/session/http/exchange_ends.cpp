@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/base/crypto.h"
 #include "proxy/session/http/exchange.h"
 
 namespace limpet::session {
@@ -70,7 +69,7 @@ void Exchange::body_done() {
 void Exchange::end_stream_later(CloseReason reason) {
   end_reason_ = reason;
   const Duration delay =
-      record_->member.backend->crash_delay(worker_.now(), worker_.shared().crash_spread, random_fraction());
+      record_->member.backend->crash_delay(worker_.now(), worker_.shared().crash_spread, worker_.random().fraction());
   state_ = State::Ending;
   if (delay.count() == 0) return end_stream();
   deadline_ = worker_.now() + delay;
@@ -83,7 +82,7 @@ void Exchange::end_stream() {
   drop_backend();
   std::string text;
   if (events_) {
-    text = events_->farewell(random_fraction());
+    text = events_->farewell(worker_.random().fraction());
     const std::string_view piece(text);
     client_.send_body({&piece, 1});
   }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "proxy/base/log.h"
-#include "proxy/net/tcp_stream.h"
 #include "proxy/session/http/exchange.h"
 #include "proxy/wire/grammar.h"
 #include "proxy/wire/http/append.h"
@@ -233,7 +232,7 @@ void Exchange::connect(bool just_picked) {
     backend_->set_handler(this);
     return connected(just_picked);
   }
-  auto connecting = net::TcpStream::connect(worker_.loop(), to.address);
+  auto connecting = worker_.dial({to.address});
   if (!connecting) {
     if (connecting.error().fault == Fault::Local) {
       if (worker_.may_warn()) {

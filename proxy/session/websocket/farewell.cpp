@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ways in which a WebSocket session ends (RFC 6455 §5.5.1, §7).
-#include "proxy/base/crypto.h"
 #include "proxy/session/websocket/session.h"
 
 namespace limpet::session {
@@ -61,7 +60,7 @@ void WebSocketSession::say_going_away() {
     return;
   }
   std::uint8_t mask[4];
-  random_bytes(mask, sizeof mask);
+  worker_.random().fill(mask, sizeof mask);
   std::string frame;
   wire::append_close(frame, kGoingAway, {}, mask);
   backend_.told_close = true;
@@ -181,7 +180,7 @@ void WebSocketSession::lost_backend(CloseReason reason) {
   backend_.eof = backend_.shut = true;
   phase_ = Phase::BackendLost;
   const Duration delay =
-      record_->member.backend->crash_delay(worker_.now(), worker_.shared().crash_spread, random_fraction());
+      record_->member.backend->crash_delay(worker_.now(), worker_.shared().crash_spread, worker_.random().fraction());
   if (delay.count() == 0) return end_without_backend();
   phase_until_ = worker_.now() + delay;
   arm();

@@ -127,9 +127,9 @@ bool WebSocketSession::keep_alive(Side& side, Time now) {
       side.eof || side.told_close) {
     return true;
   }
-  random_bytes(&side.ping_payload, sizeof side.ping_payload);
+  worker_.random().fill(&side.ping_payload, sizeof side.ping_payload);
   std::uint8_t mask[4];
-  if (!is_client(side)) random_bytes(mask, sizeof mask);
+  if (!is_client(side)) worker_.random().fill(mask, sizeof mask);
   char payload[sizeof side.ping_payload];
   std::memcpy(payload, &side.ping_payload, sizeof payload);
   std::string frame;

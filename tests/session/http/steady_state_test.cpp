@@ -148,10 +148,13 @@ struct Rig {
     settings.routes.push_back(route);
     settings.pools.push_back(pool_settings);
     shared.max_connections = 100;
+    std::string why;
+    net::Io io = with_ring ? net::ring_io(why) : net::epoll_io();
+    BOOST_TEST_REQUIRE(why == "");
     worker = std::make_unique<Worker>(
-        shared, 0, std::make_shared<const Snapshot>(settings, std::vector<std::shared_ptr<Pool>>{pool}), protocol);
+        shared, 0, std::make_shared<const Snapshot>(settings, std::vector<std::shared_ptr<Pool>>{pool}), protocol,
+        nullptr, std::move(io));
     shared.workers = {worker.get()};
-    if (with_ring) BOOST_TEST_REQUIRE(worker->loop().use_ring() == "");
     worker->listen(0, std::move(listening));
 
     client = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
