@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// An idle connection that ends by itself takes its client's login with it, which is told so; one that is taken, or
+// given up because the client leaves or moves, does not.
 #include "proxy/session/bound_upstreams.h"
 
 #include <algorithm>
@@ -30,7 +32,7 @@ std::unique_ptr<net::Stream> BoundUpstreams::take(UpstreamOwner& client, const B
 }
 
 bool BoundUpstreams::put(UpstreamOwner& client, const Backend& backend, std::unique_ptr<net::Stream> stream) {
-  // One that drains goes on with whoever it still has: without its connection nobody could log in there.
+  // A draining backend still serves the keys that it holds, whose clients could not log in without a kept connection.
   if (!backend.serves()) {
     worker_.retire(std::move(stream));
     return false;

@@ -5,8 +5,8 @@
 // unix socket) is no client address and is not limited.
 //
 // At most `max_addresses` are remembered. An address without open sessions whose rates have recovered (a second at
-// most) is forgotten without loss. Where there is none of these, the one seen longest ago goes that has no session
-// open; where all have sessions open, further addresses go unlimited rather than be refused.
+// most) is forgotten without loss. Where there is none, the address without open sessions that was seen longest ago is
+// forgotten; where all have sessions open, further addresses are not limited, rather than refused.
 #pragma once
 
 #include <cstddef>
@@ -38,8 +38,8 @@ class ClientGate {
   ClientGate(const ClientGate&) = delete;
   ClientGate& operator=(const ClientGate&) = delete;
 
-  // A refused session counts for nothing. Each Ok wants one close_session(), and nothing else does: what was not
-  // counted would take another session's count with it.
+  // A refused session counts for nothing. Requires: one close_session() for each Ok, and none after any other verdict:
+  // it would take away the count of another session.
   Verdict open_session(const net::IpAddress& client, Time now);
   void close_session(const net::IpAddress& client);
   Verdict request(const net::IpAddress& client, Time now);

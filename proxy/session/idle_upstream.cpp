@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Looks at one byte at most: what it is does not matter, the connection is not used any more.
 #include "proxy/session/idle_upstream.h"
 
 #include <utility>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How long a surplus is waited for: see the opening of the header. All of it is per backend, in its Line.
 #include "proxy/session/upstream_pool.h"
 
 #include <algorithm>
@@ -34,7 +35,7 @@ UpstreamPool::Line& UpstreamPool::line_to(const Backend& backend) {
 void UpstreamPool::ended(IdleUpstream& idle, bool spoke) {
   Line& line = line_to(idle.backend);
   const auto found = std::ranges::find(line.kept, &idle, [](const Kept& kept) { return kept.idle.get(); });
-  // What comes much later is a farewell (a 408, as a rule).
+  // What comes much later is no surplus of an answer, but a goodbye (as a rule a 408, request timeout).
   if (spoke && worker_.now() < found->since + kPause) said_too_much(idle.backend);
   worker_.retire(idle.take());
   worker_.retire(std::unique_ptr<Owned>(remove(line, static_cast<std::size_t>(found - line.kept.begin()))));

@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(the_last_words_of_a_learned_session_reach_its_old_backend_w
   BOOST_TEST(open_learned("sid", true).pick.outcome == Outcome::Gone);
 }
 
-BOOST_AUTO_TEST_CASE(last_words_alone_hold_no_key) {
+BOOST_AUTO_TEST_CASE(a_post_to_the_old_backend_alone_holds_no_key) {
   learn_and_close(key, "sid");
   backend("a").state = BackendState::Draining;
   table().keys_on(backend("a"), true);
