@@ -65,7 +65,7 @@ class Drains {
     bool deadline_passed = false;
   };
 
-  const Drain* find(const session::Backend& backend) const;
+  Drain* find(const session::Backend& backend) const;
   void step(Drain& drain, Time now);
   static std::uint64_t cut_so_far(const Drain& drain);
   void cut(Drain& drain);

@@ -13,6 +13,7 @@
 #include "proxy/base/recycled.h"
 #include "proxy/net/address.h"
 #include "proxy/session/affinity.h"
+#include "proxy/session/listener.h"
 #include "proxy/session/settings.h"
 
 namespace limpet::session {
@@ -46,7 +47,7 @@ struct AccessDetails {
 
 class SessionRecord : public Recycled<SessionRecord> {
  public:
-  SessionRecord(Worker& worker, Session& session, Protocol protocol, std::uint16_t listener, net::IpAddress client,
+  SessionRecord(Worker& worker, Session& session, Protocol protocol, ListenerId listener, net::IpAddress client,
                 std::uint16_t client_port);
   ~SessionRecord();
   SessionRecord(const SessionRecord&) = delete;
@@ -94,7 +95,7 @@ class SessionRecord : public Recycled<SessionRecord> {
   std::unique_ptr<AccessDetails> access;
   const net::IpAddress client;
   const std::uint16_t client_port;
-  const std::uint16_t listener;
+  const ListenerId listener;
   std::uint16_t status = 0;      // of the response
   std::uint16_t close_code = 0;  // of the WebSocket's first Close
 

@@ -65,6 +65,7 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       bound_upstreams_(*this),
       scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
       outbox_(*this, loop_) {
+  for (const auto& listener : snapshot_->listeners) listener_table_.add(listener);
   loop_.set_tick([this] { return tick(); });
   loop_.set_after_many([this] { outbox_.deliver(); });
 }
@@ -75,7 +76,7 @@ Worker::~Worker() {
   sweep();
 }
 
-void Worker::listen(std::uint16_t listener, Fd listening) {
+void Worker::listen(ListenerId listener, Fd listening) {
   listeners_.push_back(std::make_unique<net::Acceptor>(
       loop_, std::move(listening),
       [this, listener](Fd fd, const net::Address& peer) {
@@ -106,7 +107,7 @@ void Worker::connection_opened() {
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
+void Worker::accepted(ListenerId listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
   cells_.accepted.add();
   auto info = std::make_unique<ConnectionInfo>();
   info->peer = peer;

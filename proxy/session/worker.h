@@ -24,6 +24,7 @@
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
 #include "proxy/session/connector.h"
+#include "proxy/session/listener.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
@@ -40,7 +41,9 @@ class Worker;
 
 // What all workers share. Owned by the process; outlives the workers.
 struct Shared {
-  Shared(std::uint64_t max_keys, metrics::Registry& registry) : affinity(max_keys), metrics(registry) {}
+  // `table_seed`: as of Affinity.
+  Shared(std::uint64_t max_keys, metrics::Registry& registry, std::uint64_t table_seed = random64())
+      : affinity(max_keys, table_seed), metrics(registry) {}
 
   Affinity affinity;
   metrics::Registry& metrics;
@@ -80,10 +83,11 @@ class Worker {
   void post(std::function<void()> work) { loop_.post(std::move(work)); }
 
   // --- the worker's thread ---
-  void listen(std::uint16_t listener, Fd listening);
+  // The listeners of the snapshot have the ids 0 and on, in its order.
+  void listen(ListenerId listener, Fd listening);
   void listen(std::unique_ptr<net::Listener> listener) { listeners_.push_back(std::move(listener)); }
   // What comes from a listener.
-  void accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
+  void accepted(ListenerId listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
   // A listener has paused for want of descriptors.
   void out_of_descriptors() { pause_accepting(metrics::PauseReason::Descriptors); }
   void run();        // until stop()
@@ -94,6 +98,7 @@ class Worker {
 
   Shared& shared() { return shared_; }
   const Snapshot& snapshot() const { return *snapshot_; }
+  ListenerTable& listeners() { return listener_table_; }
   net::Loop& loop() { return loop_; }
   Random& random() { return random_; }
   // Begins to connect; see net::Transport.
@@ -163,6 +168,7 @@ class Worker {
   const std::uint16_t index_;
   metrics::WorkerCells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
+  ListenerTable listener_table_;
   Protocols& protocols_;
   SystemRandom system_random_;
   Random& random_;

@@ -28,13 +28,16 @@ HttpConnection::HttpConnection(Worker& worker, Accepted accepted)
       info_(std::move(accepted.info)),
       token_(std::move(accepted.token)) {
   input_.append(accepted.read_ahead);
+  worker_.listeners().hold(listener_);
 }
 
-HttpConnection::~HttpConnection() = default;
+HttpConnection::~HttpConnection() {
+  worker_.listeners().let_go(listener_);
+}
 
 void HttpConnection::start() {
   stream_->set_handler(this);
-  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
+  const auto& limits = worker_.listeners()[listener_].before_routing;
   worker_.wheel().arm(*this, worker_.now() + limits.request_header_timeout);
   if (!input_.empty()) process({});
   if (state_ != State::Closed) update_interest();
@@ -128,7 +131,7 @@ void HttpConnection::process(std::string_view bytes) {
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
   if (bytes.empty() || (state_ == State::Idle && is_stray_line_end(bytes))) return 0;
-  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
+  const auto& limits = worker_.listeners()[listener_].before_routing;
   auto head = worker_.request_heads().lease();
   const wire::HeadResult result = wire::parse_request_head(bytes, {limits.max_head, 256}, *head);
   if (result.status == wire::Status::NeedMore) {
@@ -401,7 +404,7 @@ bool HttpConnection::nothing_waits() const {
 
 // One may have come already.
 void HttpConnection::await_request() {
-  worker_.wheel().arm(*this, worker_.now() + worker_.snapshot().settings.listeners[listener_].keepalive_timeout);
+  worker_.wheel().arm(*this, worker_.now() + worker_.listeners()[listener_].settings.keepalive_timeout);
   if (!processing_ && !input_.empty()) process({});
 }
 

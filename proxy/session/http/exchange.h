@@ -43,7 +43,7 @@ class Exchange final : public Owned,
                        private Timer {
  public:
   // `number`: of the client's connection.
-  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+  Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, UpstreamPool::ClientNumber number,
            Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
@@ -227,9 +227,9 @@ class Exchange final : public Owned,
   Spares<wire::RequestHead>::Lease head_;    // given back as soon as nothing more is asked of it
   Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
   std::unique_ptr<Connector> connector_;     // until the response begins
-  const Pool* pool_ = nullptr;
+  Pool* pool_ = nullptr;
   const Time began_;
-  const std::uint16_t listener_;
+  const ListenerId listener_;
 };
 
 static_assert(sizeof(Exchange) <= 504);

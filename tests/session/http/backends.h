@@ -71,7 +71,7 @@ class Backends {
   std::string key_of(Name name) const {
     for (int i = 0;; ++i) {
       std::string key = "key" + std::to_string(i);
-      if (pool_->ranker->first(balancer::hash_key(key, 0)) == name) return key;
+      if (pool_->view().ranker->first(balancer::hash_key(key, 0)) == name) return key;
     }
   }
 
@@ -158,7 +158,7 @@ class Backends {
     ::setsockopt(backends_[name].listening.value(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   }
 
-  Backend& backend(Name name) { return *pool_->backends[name]; }
+  Backend& backend(Name name) { return *pool_->view().backends[name]; }
   // The turn of that key on that backend has come, in a drain.
   void turn_of(std::string_view key, Name name) {
     backend(name).state = BackendState::Draining;

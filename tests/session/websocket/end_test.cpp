@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(where_many_lose_their_backend_at_once_the_ends_are_spread) 
   crash_spread = seconds(2);
   open();
   in_round([&] {
-    for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
+    for (int i = 0; i < 100; ++i) pool->view().backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   backend.resets();
   client.receives_no_more();
@@ -198,7 +198,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_closes_while_its_end_is_spread_is_answered_at
   crash_spread = seconds(1000);
   open();
   in_round([&] {
-    for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
+    for (int i = 0; i < 100; ++i) pool->view().backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   backend.resets();
   client.sends_close(1000);

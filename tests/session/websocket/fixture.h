@@ -109,14 +109,14 @@ struct WebSocketFixture {
     if (!shared) return;
     BOOST_TEST(shared->buffered == 0);
     BOOST_TEST(shared->connections == 0U);
-    BOOST_TEST(pool->backends[0]->sessions == 0U);
+    BOOST_TEST(pool->view().backends[0]->sessions == 0U);
     BOOST_TEST(registry.worker(0).buffered_bytes.value() == 0);
     BOOST_TEST(cells().sessions.value() == 0);
   }
 
   void open(std::string_view from_client = {}, std::string_view from_backend = {}) {
     pool = std::make_shared<Pool>(std::make_shared<const PoolSettings>(pool_settings));
-    pool->backends[0]->cells = {&registry.backend("chat", "chat-1", 0)};
+    pool->view().backends[0]->cells = {&registry.backend("chat", "chat-1", 0)};
     shared = std::make_unique<Shared>(1000, registry);
     shared->crash_spread = crash_spread;
     Settings settings;
@@ -136,7 +136,7 @@ struct WebSocketFixture {
       request.pool = pool.get();
       request.key = "key";
       request.has_key = true;
-      const auto pick = shared->affinity.reserve(record->member, request, clock.now(), departing);
+      const auto pick = shared->affinity.reserve(record->member, request, worker->random(), clock.now(), departing);
       record->picked(pick.reason);
       token.move_to(*record);
       ref = record->member.ref;
