@@ -10,7 +10,6 @@ namespace {
 constexpr Duration kMessageBoundaryWait = std::chrono::seconds(1);
 constexpr Duration kLinger = std::chrono::seconds(3);  // for the peer's FIN after ours
 constexpr std::uint16_t kGoingAway = 1001;
-constexpr std::uint16_t kBadGateway = 1014;
 
 }  // namespace
 
@@ -189,7 +188,7 @@ void WebSocketSession::lost_backend(CloseReason reason) {
 
 void WebSocketSession::end_without_backend() {
   const bool may_close = !backend_.seen.blind() && backend_.seen.at_frame_boundary();
-  if (may_close) say_close(kBadGateway);
+  if (may_close) say_close(kGoingAway);
   if (phase_ == Phase::Over) return;
   if (!may_close || client_.closed_politely) linger();
 }

@@ -126,18 +126,18 @@ BOOST_AUTO_TEST_CASE(a_fin_comes_behind_what_waits_for_a_slow_backend) {
 
 // --- a backend that breaks off ---
 
-BOOST_AUTO_TEST_CASE(a_lost_backend_is_a_1014_at_a_frame_boundary) {
+BOOST_AUTO_TEST_CASE(a_lost_backend_is_a_1001_at_a_frame_boundary) {
   open();
   backend.sends("last");
   backend.sends_fin();
   client.receives("last");
-  client.receives_close(1014);
+  client.receives_close(1001);
   BOOST_TEST(!client.script.fin);
-  client.sends_close(1014);
+  client.sends_close(1001);
   client.receives_fin();
   client.sends_fin();
   ended_as(CloseReason::BackendClosed);
-  BOOST_TEST(closes(1014, By::Limpet) == 1U);
+  BOOST_TEST(closes(1001, By::Limpet) == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_backend_lost_in_mid_frame_is_a_fin) {
@@ -151,20 +151,20 @@ BOOST_AUTO_TEST_CASE(a_backend_lost_in_mid_frame_is_a_fin) {
   ended_as(CloseReason::ResetByBackend);
 }
 
-BOOST_AUTO_TEST_CASE(a_backend_lost_between_fragments_is_a_1014) {
+BOOST_AUTO_TEST_CASE(a_backend_lost_between_fragments_is_a_1001) {
   open();
   backend.sends_bytes(backend.frame(kText, "part", false));
   backend.resets();
   BOOST_TEST(client.receives().payload == "part");
-  client.receives_close(1014);
+  client.receives_close(1001);
 }
 
 BOOST_AUTO_TEST_CASE(a_write_that_fails_is_a_lost_backend_too) {
   open();
   backend.script.refuses_writes = true;
   client.sends("into the void");
-  client.receives_close(1014);
-  client.sends_close(1014);
+  client.receives_close(1001);
+  client.sends_close(1001);
   client.sends_fin();
   ended_as(CloseReason::ResetByBackend);
 }
@@ -175,8 +175,8 @@ BOOST_AUTO_TEST_CASE(a_backend_lost_while_a_farewell_waits_for_it_leaves_the_far
   farewell();
   backend.resets();
   BOOST_TEST(client.receives().payload == "part");
-  client.receives_close(1014);
-  client.sends_close(1014);
+  client.receives_close(1001);
+  client.sends_close(1001);
   client.sends_fin();
   ended_as(CloseReason::Drained);
 }
@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(where_many_lose_their_backend_at_once_the_ends_are_spread) 
   client.receives_no_more();
   client.sends("nobody there");
   pass_over(crash_spread);
-  client.receives_close(1014);
+  client.receives_close(1001);
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_closes_while_its_end_is_spread_is_answered_at_once) {
@@ -202,7 +202,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_closes_while_its_end_is_spread_is_answered_at
   });
   backend.resets();
   client.sends_close(1000);
-  client.receives_close(1014);
+  client.receives_close(1001);
   client.receives_fin();
   client.sends_fin();
   BOOST_TEST(over());

@@ -164,8 +164,8 @@ BOOST_AUTO_TEST_CASE(a_backend_without_pong_is_lost_at_the_next_interval) {
   pinged(backend);
   pass_over(route.websocket.ping_interval + milliseconds(600));
   pinged(client);
-  client.receives_close(1014);
-  client.sends_close(1014);
+  client.receives_close(1001);
+  client.sends_close(1001);
   client.sends_fin();
   ended_as(CloseReason::IdleTimeout);
 }
@@ -373,7 +373,7 @@ BOOST_AUTO_TEST_CASE(a_backend_that_takes_nothing_for_the_stall_timeout_is_lost)
   client.sends("too much");
   pass_over(route.http.stall_timeout);
   BOOST_TEST(backend.script.closed);
-  client.receives_close(1014);
+  client.receives_close(1001);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
