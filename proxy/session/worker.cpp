@@ -55,7 +55,7 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       wheel_(loop_.read_clock()),
       upstreams_(*this),
       bound_upstreams_(*this),
-      scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
+      scratch_(std::make_unique_for_overwrite<char[]>(kScratch)),
       outbox_(*this, loop_.poller()) {
   loop_.set_tick([this] { return tick(); });
   loop_.poller().set_after_many([this] { outbox_.deliver(); });

@@ -62,7 +62,6 @@ struct Shared {
 class Worker {
  public:
   static constexpr std::size_t kScratch = 128 * 1024;
-  static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
 
   // `protocols` takes what is accepted, and outlives the worker. `clock`: as of net::Loop.
   Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
@@ -92,7 +91,7 @@ class Worker {
   Spares<wire::RequestHead>& request_heads() { return request_heads_; }
   Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
   Spares<std::string>& texts() { return texts_; }
-  char* scratch() { return scratch_.get() + kHeadroom; }
+  char* scratch() { return scratch_.get(); }
 
   // Collectors for the write of the present event; empty between events. Taken by Gather::of().
   Gather& to_client() { return to_client_; }

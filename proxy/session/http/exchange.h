@@ -34,11 +34,7 @@
 
 namespace limpet::session {
 
-class Exchange final : public Owned,
-                       public Session,
-                       public Recycled<Exchange>,
-                       private net::StreamHandler,
-                       private Timer {
+class Exchange final : public Session, public Recycled<Exchange>, private net::StreamHandler, private Timer {
  public:
   // `number`: of the client's connection.
   Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
