@@ -87,8 +87,12 @@ void Relay::compute_interest(bool waits) {
 void Relay::shut(End& to) {
   if (to.shut || to.stream == nullptr) return;
   to.shut = true;
-  to.outlet.send_posted(worker_);
-  if (to.outlet.empty()) to.stream->shut_write();
+  if (all_taken(to)) to.stream->shut_write();
+}
+
+bool Relay::all_taken(End& end) {
+  if (end.stream != nullptr) end.outlet.send_posted(worker_);
+  return end.outlet.empty();
 }
 
 void Relay::release(End& end) {

@@ -93,6 +93,8 @@ class Relay : public Session, protected net::StreamHandler, protected Timer {
   }
   // FIN, behind what waits.
   void shut(End& to);
+  // Nothing waits for it, or it is gone. What was put off is sent.
+  bool all_taken(End& end);
   // Closes the connection. What still waits for it is lost, and the session torn.
   void release(End& end);
   // It has taken nothing for too long, or vanished: what the client has is worthless, and it hears so by RST.

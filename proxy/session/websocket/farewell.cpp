@@ -11,14 +11,16 @@ namespace limpet::session {
 namespace {
 
 constexpr std::uint16_t kGoingAway = 1001;
+constexpr Duration kFirstLook = std::chrono::milliseconds(100);
 
 }  // namespace
 
-// A phase of the end, which has its time from now on.
+// A phase of the end, which has its time from now on. Most are over before anyone has to look whether all that was sent
+// is acknowledged.
 void WebSocketSession::begin(Phase phase) {
   phase_ = phase;
   begin_wait();
-  arm();
+  worker_.wheel().arm(*this, worker_.now() + std::min<Duration>(kFirstLook, route().websocket.close_timeout));
 }
 
 // --- the farewell ---
@@ -139,8 +141,9 @@ void WebSocketSession::on_fin(End& from) {
     if (phase_ == Phase::CloseSent) return linger();
   } else if (may_forward_to_client() && client_stays()) {
     return lost_backend(CloseReason::BackendClosed);
-  } else if (client_.stream == nullptr) {
-    shut(backend_);  // nobody is left who could say more to it
+  } else if (client_.stream == nullptr) {  // nobody is left who could say more to it
+    if (all_taken(backend_)) return finish(end_reason_);
+    shut(backend_);
   } else if (may_forward_to_client()) {
     return linger();
   }
@@ -160,9 +163,9 @@ void WebSocketSession::leave_client(CloseReason reason) {
   end_reason_ = reason;
   say_going_away();
   if (over()) return;
+  if (all_taken(backend_)) return finish(end_reason_);
   shut(backend_);
   backend_.eof = true;
-  if (backend_.stream == nullptr || backend_.outlet.empty()) return finish(end_reason_);
   begin(Phase::Lingering);
 }
 
