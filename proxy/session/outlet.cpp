@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// How an Outlet writes: into the worker's outbox within a batch, else at once, and into a queue what the peer does not
+// take. It decides when a peer is stalled by what the peer's side has acknowledged. It owns no stream and no timer: its
+// session asks. A Gather sends only what belongs to the outlet that it is sent through.
 #include "proxy/session/outlet.h"
 
 #include <algorithm>
