@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time as the proxy sees it: monotonic, read once per turn of a loop, and replaceable by a hand-set clock in tests.
+// Time as the proxy sees it: monotonic, read once per round of a loop, and replaceable by a hand-set clock in tests.
 #pragma once
 
 #include <chrono>
@@ -22,6 +22,18 @@ class Clock {
 class SteadyClock final : public Clock {
  public:
   Time now() const override { return std::chrono::steady_clock::now(); }
+};
+
+// The time of day, for what people read: log lines, metrics.
+class WallClock {
+ public:
+  virtual ~WallClock() = default;
+  virtual std::chrono::system_clock::time_point now() const = 0;
+};
+
+class SystemWallClock final : public WallClock {
+ public:
+  std::chrono::system_clock::time_point now() const override { return std::chrono::system_clock::now(); }
 };
 
 // A clock that stands still until a test moves it.

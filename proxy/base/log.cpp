@@ -114,8 +114,15 @@ class Log {
 
   bool enabled(Level level) const { return level >= level_.load(std::memory_order_relaxed); }
 
+  void redirect(Sink* sink, Level level) {
+    const std::unique_lock lock(mutex_);
+    redirected_to_ = sink;
+    level_ = level;
+  }
+
   void write(Level level, std::string_view message, Items items) {
     const std::shared_lock lock(mutex_);
+    if (redirected_to_ != nullptr) return redirected_to_->write(level, message, items);
     const std::string line = look_.line(level, message, items);
     logger_->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
   }
@@ -140,6 +147,7 @@ class Log {
 
   std::shared_mutex mutex_;
   std::atomic<Level> level_{Level::Info};
+  Sink* redirected_to_ = nullptr;
   Look look_;
   std::shared_ptr<StderrSink> sink_;
   std::shared_ptr<thread_pool> queue_;
@@ -159,6 +167,10 @@ void start(Level level, bool json) {
 
 void stop() {
   process_log().stop();
+}
+
+void redirect(Sink* sink, Level level) {
+  process_log().redirect(sink, level);
 }
 
 bool enabled(Level level) {

@@ -42,6 +42,18 @@ void start(Level level, bool json);
 // Writes what is queued; gives up where stderr takes nothing for a second.
 void stop();
 
+// Takes the lines of the log in the place of stderr.
+class Sink {
+ public:
+  virtual void write(Level level, std::string_view message, Items items) = 0;
+
+ protected:
+  ~Sink() = default;
+};
+// For tests: from here on every line of `level` and above goes to `sink`, at once and by whoever logs; null: to stderr
+// again. Requires: no other thread logs meanwhile.
+void redirect(Sink* sink, Level level = Level::Info);
+
 bool enabled(Level level);
 void write(Level level, std::string_view message, Items items = {});
 
@@ -67,8 +79,18 @@ std::string json_quote(std::string_view text);
 // key=value line.
 std::string quote_if_needed(std::string_view text);
 
+// Where the lines of an access log go.
+class LineSink {
+ public:
+  // Requires: no line break in it.
+  virtual void line(const std::string& text) = 0;
+
+ protected:
+  ~LineSink() = default;
+};
+
 // Lines appended to a file or stdout by a thread of their own.
-class AccessLog {
+class AccessLog final : public LineSink {
  public:
   // `where`: "stdout" or a path. Null with `problem` set where the file cannot be opened.
   static std::unique_ptr<AccessLog> open(const std::string& where, std::string& problem);
@@ -77,8 +99,8 @@ class AccessLog {
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
-  // Queues a line, or drops it where 8 MiB wait already. Requires: no line break in it.
-  void line(const std::string& text);
+  // Queues a line, or drops it where 8 MiB wait already.
+  void line(const std::string& text) override;
   // After a rotation: what was queued goes to the old file, what follows to a new one of the same path.
   void reopen();
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See acceptor.h. Errors of accept(2) are of three kinds: of one connection, which is passed over; a want of
+// descriptors or memory, at which accepting pauses; and an empty queue.
 #include "proxy/net/acceptor.h"
 
 #include <netinet/in.h>
@@ -15,7 +17,7 @@ namespace limpet::net {
 
 namespace {
 
-constexpr unsigned kBurst = 64;  // connections taken per wake-up, so that sessions get their turn in a storm
+constexpr unsigned kBurst = 64;  // connections taken per wake-up, so that sessions are served in a storm, too
 
 Error failed(const char* what, const Address& address) {
   return Error{Fault::Local, std::string(what) + " " + address.text() + ": " + std::strerror(errno)};
@@ -66,7 +68,7 @@ Acceptor::Acceptor(Loop& loop, Fd listening, OnAccept on_accept, OnExhausted on_
     : listening_(std::move(listening)),
       on_accept_(std::move(on_accept)),
       on_exhausted_(std::move(on_exhausted)),
-      watch_(loop.poller(), listening_.value(), [this] { accept_burst(kBurst); }) {
+      watch_(loop, listening_.value(), [this] { accept_burst(kBurst); }) {
   if (!watch_.start()) throw std::runtime_error("epoll refuses a listening socket");
 }
 

@@ -9,6 +9,7 @@
 #include "proxy/base/result.h"
 #include "proxy/net/address.h"
 #include "proxy/net/loop.h"
+#include "proxy/net/watch.h"
 
 namespace limpet::net {
 
@@ -19,7 +20,17 @@ Result<Fd> listen_on(const Address& address, unsigned mode);
 // What the socket is bound to: the port, where it was 0.
 Address bound_address(int fd);
 
-class Acceptor {
+// Where a worker's connections come from.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual void pause() = 0;
+  virtual bool resume() = 0;  // false where the kernel refuses for now
+  // Takes all that waits in the queue, then closes the socket: closing alone would reset what waits.
+  virtual void close_after_queue() = 0;
+};
+
+class Acceptor final : public Listener {
  public:
   // Called per connection, on the loop's thread.
   using OnAccept = std::function<void(Fd, const Address& peer)>;
@@ -30,12 +41,11 @@ class Acceptor {
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
 
-  void pause();
-  bool resume();  // false where the kernel refuses for now
+  void pause() override;
+  bool resume() override;
   bool paused() const { return paused_; }
 
-  // Takes all that waits in the queue, then closes the socket: closing alone would reset what waits.
-  void close_after_queue();
+  void close_after_queue() override;
 
  private:
   // Takes up to `most`; true while more may wait.

@@ -1,79 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
+// See loop.h. Mail is told by a flag beside the waiter's wake-up, so that a waiter need not know what it was woken for.
 #include "proxy/net/loop.h"
 
-#include <sys/eventfd.h>
-
-#include <algorithm>
-#include <cassert>
-#include <cstdint>
 #include <stdexcept>
 #include <utility>
 
-#include "proxy/net/ring.h"
+#include "proxy/net/poller.h"
+#include "proxy/net/watch.h"
 
 namespace limpet::net {
 
-namespace {
-
-Fd counter() {
-  Fd fd(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
-  if (!fd.open()) throw std::runtime_error("no event loop: out of descriptors");
-  return fd;
-}
-
-}  // namespace
-
-Loop::Loop(const Clock* clock)
+Loop::Loop(const Clock* clock, std::unique_ptr<Waiter> waiter)
     : clock_(clock),
-      wake_(counter()),
-      mail_watch_(poller_, wake_.value(), [this] { open_mail(); }),
-      round_ended_(read_clock()) {
-  if (!mail_watch_.start()) throw std::runtime_error("no event loop: epoll refuses");
-}
+      waiter_(waiter != nullptr ? std::move(waiter) : std::make_unique<Poller>()),
+      round_ended_(read_clock()) {}
 
 Loop::~Loop() = default;
 
-event_base* Loop::base() {
-  assert(!ring_);  // libevent knows nothing of a ring's completions
-  if (!guests_) guests_ = std::make_unique<GuestBase>(poller_.descriptor());
-  return guests_->get();
-}
-
-std::string Loop::use_ring() {
-  assert(!guests_);
-  std::string why;
-  ring_ = Ring::open(poller_.descriptor(), why);
-  return why;
-}
-
 Duration Loop::run_round() {
   in_round_ = false;  // somebody may have asked for the time since the last one
-  int patience_ms = poller_.pending() ? 0 : until_tick_ms();
-  if (guests_) {
-    guests_->wait(patience_ms);
-    patience_ms = 0;
-  }
-  if (ring_) {
-    ++round_;
-    ring_->wait(patience_ms);
-    now();
-    ring_->dispatch();
-    patience_ms = 0;
-  }
-  if (!ring_ || ring_->polled() || poller_.pending()) {
-    ++round_;
-    poller_.wait(patience_ms);
-    now();
-    poller_.dispatch();
-  }
+  ++round_;
+  // The wake-up of mail that came while earlier mail was being opened may have been taken with the earlier one's.
+  const bool may_wait = again_.empty() && !has_mail_.load(std::memory_order_acquire);
+  const std::size_t calls = waiter_->wait(may_wait ? until_tick_ms() : 0);
+  now();
+  dispatch(calls);
   tick_if_due();
   in_round_ = false;
   round_ended_ = read_clock();
   return round_ended_ - now_;
 }
 
-void Loop::send_last_writes() {
-  if (ring_) ring_->send_last_writes(std::chrono::seconds(1));
+void Loop::dispatch(std::size_t calls) {
+  const std::size_t due = std::min(again_.size(), kMostAgain);  // who asks from here on is called in a later round
+  serves_many_ = calls + due > 1;
+  if (has_mail_.load(std::memory_order_acquire)) open_mail();
+  waiter_->dispatch();
+  for (std::size_t i = 0; i < due; ++i) {
+    if (Pollable* const pollable = std::exchange(again_[i], nullptr)) pollable->on_poll(0);
+  }
+  if (due > 0) again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
+  if (std::exchange(serves_many_, false)) after_many_();
+}
+
+void Loop::forget(const Pollable& pollable) {
+  waiter_->forget(pollable);
+  std::ranges::replace(again_, const_cast<Pollable*>(&pollable), nullptr);
 }
 
 int Loop::until_tick_ms() const {
@@ -96,20 +68,17 @@ void Loop::post(std::function<void()> work) {
     const std::lock_guard lock(mutex_);
     was_empty = mail_.empty();
     mail_.push_back(std::move(work));
+    has_mail_.store(true, std::memory_order_release);
   }
-  if (!was_empty) return;
-  const std::uint64_t one = 1;
-  // The counter cannot overflow: it is written once per emptying.
-  [[maybe_unused]] const auto written = ::write(wake_.value(), &one, sizeof one);
+  if (was_empty) waiter_->wake();
 }
 
 void Loop::open_mail() {
-  std::uint64_t count;
-  [[maybe_unused]] const auto got = ::read(wake_.value(), &count, sizeof count);
   std::vector<std::function<void()>> batch;
   {
     const std::lock_guard lock(mutex_);
     batch.swap(mail_);
+    has_mail_.store(false, std::memory_order_relaxed);
   }
   for (auto& work : batch) work();
 }
@@ -120,7 +89,7 @@ void Loop::set_tick(std::function<Time()> tick) {
 }
 
 void Loop::watch_descriptor(int fd, std::function<void()> ready) {
-  descriptor_watch_.emplace(poller_, fd, std::move(ready));
+  descriptor_watch_ = std::make_unique<Watch>(*this, fd, std::move(ready));
   if (!descriptor_watch_->start()) throw std::runtime_error("epoll refuses a descriptor");
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All memory is touched at the start, so that sessions are not blamed for it.
+// See ring.h. All buffers are touched when they are mapped, so that their memory counts from the start and is not taken
+// for that of the first sessions.
 #include "proxy/net/ring.h"
 
 #include <netinet/in.h>
@@ -21,7 +22,7 @@ namespace {
 
 constexpr unsigned kEntries = 1024;
 constexpr unsigned kCompletions = 8192;
-constexpr unsigned kMostPerRound = 512;  // what else there is to do has its turn, too
+constexpr unsigned kMostPerRound = 512;  // completions; then timers and the mailbox are served
 constexpr int kGroup = 1;
 constexpr unsigned kPatienceMs = 30'000;
 
@@ -43,7 +44,7 @@ char* copy(char* to, const iovec* pieces, int count) {
 
 }  // namespace
 
-std::unique_ptr<Ring> Ring::open(int poller, std::string& why) {
+std::unique_ptr<Ring> Ring::open(std::string& why) {
   std::unique_ptr<Ring> ring(new Ring);
   io_uring_params settings{};
   settings.flags =
@@ -58,7 +59,6 @@ std::unique_ptr<Ring> Ring::open(int poller, std::string& why) {
     why = std::string("its buffers: ") + std::strerror(errno);
     return nullptr;
   }
-  ring->poller_ = poller;
   ring->watch_poller();
   return ring;
 }
@@ -113,21 +113,22 @@ io_uring_sqe* Ring::prepare(Kind kind, std::uint32_t request) {
 void Ring::watch_poller() {
   io_uring_sqe* const entry = prepare(Kind::Poll, 0);
   if (entry == nullptr) {
-    polled_ = true;  // again in the next turn
+    polled_ = true;  // again in the next round
     return;
   }
   const auto data = entry->user_data;
-  io_uring_prep_poll_add(entry, poller_, POLLIN);
+  io_uring_prep_poll_add(entry, poller_.descriptor(), POLLIN);
   entry->user_data = data;
 }
 
-bool Ring::polled() {
-  if (!std::exchange(polled_, false)) return false;
+std::size_t Ring::wait(int ms) {
+  submit_and_take(ms);
+  if (!std::exchange(polled_, false)) return 0;
   watch_poller();  // level-triggered: it tells at once of what is left
-  return true;
+  return poller_.wait(0);
 }
 
-void Ring::wait(int ms) {
+void Ring::submit_and_take(int ms) {
   if (!enabled_) {
     enabled_ = true;
     // From here on this thread is the only one. (Debian's liburing 2.3 does not export io_uring_enable_rings.)
@@ -163,7 +164,7 @@ void Ring::send_last_writes(std::chrono::milliseconds patience) {
   do {
     ready_.clear();  // neither these nor the poller keep it from waiting
     polled_ = false;
-    wait(static_cast<int>(left.count()));
+    submit_and_take(static_cast<int>(left.count()));
     left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
   } while (free_sends_.size() < kSendBuffers && left.count() > 0);
 }
@@ -222,6 +223,7 @@ void Ring::dispatch() {
     if (stream != nullptr) stream->deliver();
   }
   batch_.clear();
+  poller_.dispatch();
 }
 
 std::uint32_t Ring::receive(RingStream& stream, int descriptor) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ring: io_uring for the connections of a loop (io_uring(7); Linux 6.1). Receives are armed once per connection and
-// filled into buffers that all share; what is sent in a turn is handed over together with the wait for the next: one
-// system call for a turn, where epoll needs two for each message. One thread, the one that calls wait(); that may be
+// filled into buffers that all share; what is sent in a round is handed over together with the wait for the next: one
+// system call for a round, where epoll needs two for each message. One thread, the one that calls wait(); that may be
 // another than the one that opened it.
 #pragma once
 
@@ -18,12 +18,13 @@
 #include <vector>
 
 #include "proxy/base/fd.h"
+#include "proxy/net/poller.h"
 
 namespace limpet::net {
 
 class RingStream;
 
-class Ring {
+class Ring final : public Waiter {
   enum class Kind : std::uint8_t { Receive, Send, Poll, Nothing };
 
  public:
@@ -34,21 +35,24 @@ class Ring {
   static constexpr std::uint16_t kReceiveBuffers = 512;  // a power of two
   static constexpr std::uint16_t kSendBuffers = 512;
 
-  // `poller`: a descriptor that polled() tells of. Null where the kernel does not have what it takes; `why` says what.
-  static std::unique_ptr<Ring> open(int poller, std::string& why);
-  ~Ring();
+  // Null where the kernel does not have what it takes; `why` says what.
+  static std::unique_ptr<Ring> open(std::string& why);
+  ~Ring() override;
   Ring(const Ring&) = delete;
   Ring& operator=(const Ring&) = delete;
 
   // Hands over what was prepared, and waits for the first completion; no longer than `ms`, -1: as long as it takes.
   // Then gives what has come to its streams, which are called by dispatch().
-  void wait(int ms);
-  void dispatch();
+  std::size_t wait(int ms) override;
+  void dispatch() override;
+  void wake() override { poller_.wake(); }
+  bool change(int descriptor, Pollable& pollable, std::uint32_t from, std::uint32_t to) override {
+    return poller_.change(descriptor, pollable, from, to);
+  }
+  void forget(const Pollable& pollable) override { poller_.forget(pollable); }
   // No dispatch() follows, nobody is called any more: hands over what was prepared, and waits until all that is being
   // sent has been taken, no longer than `patience`.
-  void send_last_writes(std::chrono::milliseconds patience);
-  // True once for each time that the poller's descriptor became readable.
-  bool polled();
+  void send_last_writes(std::chrono::milliseconds patience) override;
 
   // --- for RingStream ---
   // kNobody where it cannot be done now.
@@ -62,7 +66,7 @@ class Ring {
   // Adds to a send that has not been handed over yet. False where it has, or has no room.
   bool add_to_send(std::uint32_t request, const iovec* pieces, int count, std::size_t size);
   std::uint32_t send_size(std::uint32_t request) const { return sends_[request].size; }
-  // A completion of this receive waits for the next turn. Walks over all that do: for what is rare.
+  // A completion of this receive waits for the next round. Walks over all that do: for what is rare.
   bool has_unseen(std::uint32_t receive) const;
   // Calls its deliver() in the next dispatch().
   void queue(RingStream& stream);
@@ -100,6 +104,7 @@ class Ring {
   static std::uint64_t name_of(Kind kind, std::uint32_t request);
   io_uring_sqe* prepare(Kind kind, std::uint32_t request);
   bool cancel(Kind kind, std::uint32_t request);
+  void submit_and_take(int ms);
   void watch_poller();
   void complete(const io_uring_cqe& completion);
   void receive_completed(std::uint32_t request, const io_uring_cqe& completion);
@@ -112,8 +117,8 @@ class Ring {
   io_uring ring_{};
   bool open_ = false;
   bool enabled_ = false;
-  int poller_ = -1;
-  bool polled_ = false;
+  Poller poller_;        // for what is rare: listening sockets, connects, a peer whose socket is full
+  bool polled_ = false;  // its descriptor has become readable
   std::uint64_t handover_ = 1;
 
   char* memory_ = nullptr;  // the receive buffers, then the send buffers

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done for each message calls the kernel directly: glibc's recv() and send() are points of cancellation, which
-// costs two locked instructions each where there are several threads.
+// See tcp_stream.h. What is done for each message calls the kernel directly: glibc's recv() and send() are points of
+// cancellation, which costs two locked instructions each where there are several threads.
 #include "proxy/net/tcp_stream.h"
 
 #include <linux/sockios.h>
@@ -29,12 +29,12 @@ constexpr std::uint32_t kEdges = EPOLLET | EPOLLRDHUP | EPOLLPRI;
 
 }  // namespace
 
-TcpStream::TcpStream(Loop& loop, Fd fd) : poller_(loop.poller()), fd_(std::move(fd)) {}
+TcpStream::TcpStream(Loop& loop, Fd fd) : loop_(loop), fd_(std::move(fd)) {}
 
-std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& peer) {
+std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& peer, Ring* ring) {
   std::unique_ptr<TcpStream> stream;
-  if (loop.ring() != nullptr) {
-    stream = std::make_unique<RingStream>(loop, std::move(fd));
+  if (ring != nullptr) {
+    stream = std::make_unique<RingStream>(loop, *ring, std::move(fd));
   } else {
     stream = std::make_unique<TcpStream>(loop, std::move(fd));
   }
@@ -43,10 +43,10 @@ std::unique_ptr<TcpStream> TcpStream::open(Loop& loop, Fd fd, const Address& pee
 }
 
 TcpStream::~TcpStream() {
-  poller_.forget(*this);  // though it be watched no more: the present batch may have it from before
+  loop_.forget(*this);  // though it be watched no more: the present batch may have it from before
 }
 
-Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to) {
+Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address& to, Ring* ring) {
   Fd fd(::socket(to.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd.open()) return Error{Fault::Local, std::string("socket: ") + std::strerror(errno)};
   if (!to.is_unix()) {
@@ -55,15 +55,16 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
   }
   bool at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   if (!at_once && errno == EINPROGRESS && to.is_loopback()) {
-    // Over loopback the handshake is over when connect() returns; asking again spares a turn and a change of interest.
+    // Over loopback the handshake is over when connect() returns; asking again spares a round and a change of interest.
     at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   }
   if (!at_once && errno != EINPROGRESS && errno != EALREADY) {
+    const int code = errno;
     const bool local =
-        errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
-    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(errno)};
+        code == EADDRNOTAVAIL || code == ENOBUFS || (code == EAGAIN && !to.is_unix());  // unix: its queue is full
+    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(code), code};
   }
-  auto stream = open(loop, std::move(fd), to);
+  auto stream = open(loop, std::move(fd), to, ring);
   stream->connecting_ = !at_once;
   return stream;
 }
@@ -78,7 +79,7 @@ IoResult TcpStream::read(char* to, std::size_t size) {
     const bool may_be_more = static_cast<std::size_t>(n) == size || reads_end_early_;
     at_fin_ = fin_told_ && !may_be_more;
     if (at_fin_ && calling_) {
-      ready_ |= EPOLLIN & watched_;  // the end is told in this turn, too
+      ready_ |= EPOLLIN & watched_;  // the end is told in this round, too
     } else if (may_be_more || at_fin_) {
       stay_ready(EPOLLIN);
     } else {
@@ -115,7 +116,7 @@ void TcpStream::stay_ready(std::uint8_t events) {
   ready_ |= events;
   if ((ready_ & watched_) == 0 || again_) return;
   again_ = true;
-  poller_.again(*this);
+  loop_.again(*this);
 }
 
 void TcpStream::shut_write() {
@@ -141,19 +142,20 @@ void TcpStream::probe_when_idle() {
 void TcpStream::watch(bool readable, bool writable) {
   const auto wanted = static_cast<std::uint8_t>((readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U));
   if (wanted == watched_) return;
-  if (!poller_.change(fd_.value(), *this, watched_, wanted == 0 ? 0 : wanted | kEdges)) {
+  if (!loop_.change(fd_.value(), *this, watched_, wanted == 0 ? 0 : wanted | kEdges)) {
     log::error("cannot watch a connection", {{"descriptor", fd_.value()}, {"error", std::strerror(errno)}});
   }
   watched_ = wanted;
   ready_ = 0;  // the kernel tells anew
 }
 
-int TcpStream::connect_error() {
-  if (!failed_) return 0;
+std::optional<Error> TcpStream::failure() {
+  if (!failed_) return std::nullopt;
   int error = 0;
   socklen_t size = sizeof error;
-  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
-  return error;
+  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0) return std::nullopt;
+  return Error{Fault::Upstream, std::strerror(error), error};
 }
 
 bool TcpStream::silent() const {

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+// See drains.h. A step of a drain: the turns that are due move their keys' entries, and the sessions under them get
+// their farewell by a post to their worker; once the schedule is done, late keys are looked for every fiftieth step; at
+// the deadline what is left is cut. When keys leave is balancer/schedule's decision, and how a session does is its own.
 #include "proxy/server/drains.h"
 
 #include <algorithm>
 
 #include "balancer/choice.h"
 #include "balancer/hash.h"
-#include "proxy/base/crypto.h"
 #include "proxy/base/log.h"
 
 namespace limpet::server {
 
-using admin::DrainAction;
-using admin::DrainOrder;
-using admin::DrainPlan;
-using admin::DrainStatus;
-using admin::Refusal;
 using session::Backend;
 using session::BackendState;
 using session::CloseReason;
@@ -69,8 +66,8 @@ void Drains::start(Pool& pool, Backend& backend, const DrainOrder& order, bool p
   drain->total = backend.sessions.load();
   drain->cuts_before = backend.cuts.load();
   if (!order.soft) {
-    drain->schedule =
-        std::make_unique<balancer::Schedule>(std::move(keys), order.over, order.whole_keys, random64(), drain->began);
+    drain->schedule = std::make_unique<balancer::Schedule>(std::move(keys), order.over, order.whole_keys,
+                                                           random_.next(), drain->began);
   }
   for (Worker* worker : shared_.workers) {
     worker->post([worker, &backend] { worker->upstreams().drop(backend); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Used on
-// the control loop's thread only; what it refers to outlives it.
+// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Owned
+// by the process, used on the control loop's thread only; the Shared, its workers and the pools outlive it. Does not
+// decide whether a drain is allowed: the process does.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include "balancer/schedule.h"
 #include "proxy/admin/control.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/random.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::server {
@@ -24,7 +26,7 @@ using admin::Refusal;
 
 class Drains {
  public:
-  explicit Drains(session::Shared& shared) : shared_(shared) {}
+  Drains(session::Shared& shared, Random& random) : shared_(shared), random_(random) {}
 
   bool empty() const { return drains_.empty(); }
 
@@ -32,7 +34,7 @@ class Drains {
   DrainPlan plan(const session::Pool& pool, const session::Backend& backend, const DrainOrder& order);
   // `process_leaves`: the backend stays as it is, and what still comes on kept connections is answered.
   void start(session::Pool& pool, session::Backend& backend, const DrainOrder& order, bool process_leaves, Time now);
-  // Refused (409) where the backend has no drain with a pace.
+  // Refused (409) where no drain of the backend is under way, or a soft one, which has no pace.
   std::optional<Refusal> act(const session::Backend& backend, DrainAction action, Time now);
   // The backend is ready again, or something else decides over it from now on.
   void forget(const session::Backend& backend);
@@ -69,6 +71,7 @@ class Drains {
   void cut(Drain& drain);
 
   session::Shared& shared_;
+  Random& random_;
   std::vector<std::unique_ptr<Drain>> drains_;
   std::map<const session::Backend*, std::uint64_t> cut_total_;  // by drains that are over
   std::uint64_t steps_ = 0;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+// See health_checks.h. Each backend has a Probe for good: a connection that is made anew for each check, and the state
+// machine that hears of its outcome. A probe ends a check in its stream's callback but destroys the stream at the next
+// tick, since no stream may be destroyed in its own callback.
 #include "proxy/server/health_checks.h"
 
 #include <algorithm>
 #include <string>
 
 #include "proxy/base/log.h"
-#include "proxy/net/tcp_stream.h"
 #include "proxy/wire/http/http1.h"
 
 namespace limpet::server {
@@ -34,13 +36,17 @@ balancer::HealthSettings machine_settings(const session::HealthSettings& from) {
 
 class HealthChecks::Probe final : public net::StreamHandler {
  public:
-  Probe(net::Loop& loop, Backend& backend)
-      : backend(backend), settings(backend.pool.settings->health), state(machine_settings(settings)), loop_(loop) {}
+  Probe(net::Loop& loop, net::Transport& transport, Backend& backend)
+      : backend(backend),
+        settings(backend.pool.settings->health),
+        state(machine_settings(settings)),
+        loop_(loop),
+        transport_(transport) {}
 
   void begin(Time now) {
     next = now + settings.interval;
     until_ = now + settings.timeout;
-    auto connecting = net::TcpStream::connect(loop_, backend.address);
+    auto connecting = transport_.dial(loop_, {backend.address});
     if (!connecting) {
       if (connecting.error().fault == Fault::Upstream) conclude(false);
       return;  // want of descriptors or ports here says nothing of the backend
@@ -55,7 +61,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
   void on_ready(net::Stream&, bool readable, bool) override {
     if (outcome != Outcome::None) return;
     if (!connected_) {
-      if (stream_->connect_error() != 0) return conclude(false);
+      if (stream_->failure()) return conclude(false);
       if (settings.check == Check::Tcp) return conclude(true);
       connected_ = true;
       const std::string request = "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name +
@@ -115,15 +121,18 @@ class HealthChecks::Probe final : public net::StreamHandler {
   }
 
   net::Loop& loop_;
-  std::unique_ptr<net::TcpStream> stream_;
+  net::Transport& transport_;
+  std::unique_ptr<net::Stream> stream_;
   std::string input_;
   Time until_{};
   bool connected_ = false;
 };
 
-HealthChecks::HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools) : loop_(loop) {
+HealthChecks::HealthChecks(net::Loop& loop, net::Transport& transport,
+                           const std::vector<std::shared_ptr<session::Pool>>& pools)
+    : loop_(loop) {
   for (const auto& pool : pools) {
-    for (const auto& backend : pool->backends) probes_.push_back(std::make_unique<Probe>(loop, *backend));
+    for (const auto& backend : pool->backends) probes_.push_back(std::make_unique<Probe>(loop, transport, *backend));
   }
 }
 
@@ -174,6 +183,7 @@ void HealthChecks::publish(Probe& probe, Time now) {
   if (probe.backend.health.exchange(health, std::memory_order_relaxed) == health) return;
   const char* word = health == BackendHealth::Up ? "up" : health == BackendHealth::Down ? "down" : "ejected";
   log::warn("backend health changed", {{"backend", probe.backend.name}, {"health", word}});
+  if (health == BackendHealth::Down) on_down(probe.backend);
 }
 
 }  // namespace limpet::server

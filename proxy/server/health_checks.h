@@ -3,19 +3,21 @@
 // control loop's thread. One check per backend is under way at most, with a timeout; nothing blocks.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "balancer/health.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
+#include "proxy/net/transport.h"
 #include "proxy/session/backend.h"
 
 namespace limpet::server {
 
 class HealthChecks {
  public:
-  HealthChecks(net::Loop& loop, const std::vector<std::shared_ptr<session::Pool>>& pools);
+  HealthChecks(net::Loop& loop, net::Transport& transport, const std::vector<std::shared_ptr<session::Pool>>& pools);
   ~HealthChecks();
 
   // Starts what is due, ends what took too long. Returns when there will be something to do again; ended checks and
@@ -23,6 +25,8 @@ class HealthChecks {
   Time tick(Time now);
   // What a session saw of a backend.
   void observed(const session::Backend& backend, bool good, Time now);
+
+  std::function<void(const session::Backend&)> on_down = [](const session::Backend&) {};  // called when one goes down
 
  private:
   class Probe;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the proxy says of itself: the status for people and programs, and the page for Prometheus. Used on the control
-// loop's thread; what it refers to outlives it.
+// What the proxy says of itself: the status for people and programs, and the page for Prometheus. Owned by the process,
+// used on the control loop's thread; registry, pools and drains outlive it. Changes nothing.
 #pragma once
 
 #include <map>
@@ -26,8 +26,13 @@ const char* state_text(session::BackendState state);
 class Reports {
  public:
   Reports(metrics::Registry& registry, const std::vector<std::shared_ptr<session::Pool>>& pools, const Drains& drains,
-          unsigned workers, Time started)
-      : registry_(registry), pools_(pools), drains_(drains), workers_(workers), started_(started) {}
+          unsigned workers, const WallClock& wall_clock, Time started)
+      : registry_(registry),
+        pools_(pools),
+        drains_(drains),
+        workers_(workers),
+        wall_clock_(wall_clock),
+        started_(started) {}
 
   Status status(bool leaving, Time now);
   std::string metrics(Time now);
@@ -41,6 +46,7 @@ class Reports {
   const std::vector<std::shared_ptr<session::Pool>>& pools_;
   const Drains& drains_;
   const unsigned workers_;
+  const WallClock& wall_clock_;
   const Time started_;
   std::map<const session::Pool*, std::vector<double>> shares_;  // by the ranker, computed once
 };

@@ -18,8 +18,8 @@ constexpr std::string_view kMixedUp =
 
 }  // namespace
 
-Outbox::Outbox(Worker& worker, const net::Poller& poller)
-    : worker_(worker), poller_(poller), bytes_(std::make_unique_for_overwrite<char[]>(kSize)) {}
+Outbox::Outbox(Worker& worker, const net::Loop& loop)
+    : worker_(worker), loop_(loop), bytes_(std::make_unique_for_overwrite<char[]>(kSize)) {}
 
 void Outbox::copy(const iovec* pieces, int count) {
   for (int i = 0; i < count; ++i) {
@@ -54,7 +54,7 @@ net::IoStatus Outbox::send(const Outlet& outlet, std::uint32_t number) {
 }
 
 void Outbox::deliver() {
-  for (std::size_t i = 0; i < parcels_.size(); ++i) {  // none is added, but a handler may settle a later one
+  for (std::size_t i = 0; i < parcels_.size(); ++i) {  // none is added, but a handler may send a later one
     if (i + 1 < parcels_.size()) __builtin_prefetch(parcels_[i + 1].stream);
     const Parcel parcel = parcels_[i];
     if (parcel.outlet == nullptr) continue;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outbox: what a worker's sessions write while a batch of events is served leaves when the batch is over. So the batch
 // runs through our code and then through the kernel's, each while it is in the caches, and a peer on the same CPU,
-// which every send wakes, does not interrupt in between. An Outlet posts here by itself, and settles where more depends
-// on whether all was taken; so nothing of a session's outlives it. A parcel knows its outlet and the outlet its parcel:
-// where the two disagree nothing leaves. One thread.
+// which every send wakes, does not interrupt in between. An Outlet posts here by itself, and calls send_posted() where
+// more depends on whether all was taken; so nothing of a session's outlives it. A parcel knows its outlet and the
+// outlet its parcel: where the two disagree nothing leaves. One thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "proxy/net/poller.h"
+#include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
 
 namespace limpet::session {
@@ -24,12 +24,12 @@ class Worker;
 
 class Outbox {
  public:
-  Outbox(Worker& worker, const net::Poller& poller);
+  Outbox(Worker& worker, const net::Loop& loop);
 
   // Only within a batch, and only what is cheap to copy.
-  bool takes(std::size_t size) const { return poller_.serves_many() && size <= kMost && used_ + size <= kSize; }
+  bool takes(std::size_t size) const { return loop_.serves_many() && size <= kMost && used_ + size <= kSize; }
   // Copies the bytes. Requires: takes() their size, and nothing of `outlet`'s is here. Both outlive the batch, or
-  // `outlet` settles before. Gives the number of the parcel, from 1.
+  // `outlet` sends them before. Gives the number of the parcel, from 1.
   std::uint32_t post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
   // Lets them follow what `outlet` has here, to leave as one; false where that cannot be.
   bool append(const Outlet& outlet, const iovec* pieces, int count, std::size_t size);
@@ -55,7 +55,7 @@ class Outbox {
   std::string_view bytes_of(const Parcel& parcel) const { return {bytes_.get() + parcel.at, parcel.size}; }
 
   Worker& worker_;
-  const net::Poller& poller_;
+  const net::Loop& loop_;
   const std::unique_ptr<char[]> bytes_;
   std::size_t used_ = 0;
   std::vector<Parcel> parcels_;

@@ -19,9 +19,7 @@ Relay::Relay(Worker& worker, std::unique_ptr<SessionRecord> record, std::unique_
   record_->handed_to(*this);
 }
 
-Relay::~Relay() {
-  if (!over_) worker_.connection_closed();
-}
+Relay::~Relay() = default;
 
 void Relay::listen_to_both() {
   client_.last_heard = backend_.last_heard = worker_.now();
@@ -129,7 +127,6 @@ void Relay::finish(CloseReason reason) {
   if (dismissed_ && torn_) reason = CloseReason::Cut;
   before_finish(reason);
   record_->finish(reason);
-  worker_.connection_closed();
   worker_.retire(*this);
 }
 

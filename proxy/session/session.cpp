@@ -81,6 +81,7 @@ void SessionRecord::finish(CloseReason reason) {
     member.backend->cuts.fetch_add(1, std::memory_order_relaxed);
   }
   worker.shared().affinity.release(member, now);
+  if (holds_connection_) worker.connection_closed();
   if (limited_) worker.snapshot().listeners[listener].gate->close_session(client);
 }
 
@@ -98,7 +99,7 @@ void SessionRecord::write_access_line(CloseReason reason, Time now) const {
   };
   const auto text = [&](std::string_view name, std::string_view value) { put(name, value, true); };
   const auto number = [&](std::string_view name, std::uint64_t value) { put(name, std::to_string(value), false); };
-  text("time", log::time_text(std::chrono::system_clock::now()));
+  text("time", log::time_text(worker.shared().wall_clock->now()));
   text("client", client.is_v4() || client.text().find(':') == std::string::npos
                      ? client.text() + ":" + std::to_string(client_port)
                      : "[" + client.text() + "]:" + std::to_string(client_port));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+// See worker.h. Here is also how accepting pauses where descriptors, sessions or memory run out, and how a farewell
+// reaches the workers that have the sessions: by a post to each, which looks every session up again.
 #include "proxy/session/worker.h"
 
 #include <algorithm>
 #include <map>
-
-#include "proxy/net/tcp_stream.h"
 
 namespace limpet::session {
 
@@ -44,21 +44,29 @@ void Shared::dismiss(const SessionRefs& departing, CloseReason reason) {
   }
 }
 
+void Shared::backend_down(const Backend& backend) {
+  for (Worker* worker : workers) {
+    worker->post([worker, &backend] { worker->connecting().backend_down(backend); });
+  }
+}
+
 Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
-               const Clock* clock)
+               const Clock* clock, net::Io io, Random* random)
     : shared_(shared),
       index_(index),
       cells_(shared.metrics.worker(index)),
       snapshot_(std::move(snapshot)),
       protocols_(protocols),
-      loop_(clock),
+      random_(random != nullptr ? *random : system_random_),
+      transport_(std::move(io.transport)),
+      loop_(clock, std::move(io.waiter)),
       wheel_(loop_.read_clock()),
       upstreams_(*this),
       bound_upstreams_(*this),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratch)),
-      outbox_(*this, loop_.poller()) {
+      outbox_(*this, loop_) {
   loop_.set_tick([this] { return tick(); });
-  loop_.poller().set_after_many([this] { outbox_.deliver(); });
+  loop_.set_after_many([this] { outbox_.deliver(); });
 }
 
 Worker::~Worker() {
@@ -68,10 +76,12 @@ Worker::~Worker() {
 }
 
 void Worker::listen(std::uint16_t listener, Fd listening) {
-  acceptors_.push_back(std::make_unique<net::Acceptor>(
+  listeners_.push_back(std::make_unique<net::Acceptor>(
       loop_, std::move(listening),
-      [this, listener](Fd fd, const net::Address& peer) { accepted(listener, std::move(fd), peer); },
-      [this] { pause_accepting(metrics::PauseReason::Descriptors); }));
+      [this, listener](Fd fd, const net::Address& peer) {
+        accepted(listener, transport_->open(loop_, std::move(fd), peer), peer);
+      },
+      [this] { out_of_descriptors(); }));
 }
 
 void Worker::run() {
@@ -87,15 +97,20 @@ void Worker::run_round() {
 }
 
 void Worker::stop_listening() {
-  for (auto& acceptor : acceptors_) acceptor->close_after_queue();
-  acceptors_.clear();
+  for (auto& listener : listeners_) listener->close_after_queue();
+  listeners_.clear();
 }
 
-void Worker::accepted(std::uint16_t listener, Fd fd, const net::Address& peer) {
-  cells_.accepted.add();
+void Worker::connection_opened() {
   cells_.connections.add(1);
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
-  protocols_.begin(*this, {listener, net::TcpStream::open(loop_, std::move(fd), peer), peer});
+}
+
+void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
+  cells_.accepted.add();
+  auto info = std::make_unique<ConnectionInfo>();
+  info->peer = peer;
+  protocols_.begin(*this, {listener, std::move(stream), std::move(info), ConnectionToken(*this), {}});
   if (over_connections()) pause_accepting(metrics::PauseReason::MaxSessions);
   if (over_budget()) pause_accepting(metrics::PauseReason::MemoryBudget);
 }
@@ -110,7 +125,7 @@ bool Worker::over_budget() const {
 }
 
 void Worker::pause_accepting(metrics::PauseReason reason) {
-  for (auto& acceptor : acceptors_) acceptor->pause();
+  for (auto& listener : listeners_) listener->pause();
   retry_accepting_at_ = now() + kRetryPeriod;
   loop_.tick_by(retry_accepting_at_);
   if (accepting_paused_) return;
@@ -126,7 +141,7 @@ void Worker::pause_accepting(metrics::PauseReason reason) {
 void Worker::resume_if_possible() {
   if (over_connections() || over_budget()) return;
   bool all = true;
-  for (auto& acceptor : acceptors_) all = acceptor->resume() && all;
+  for (auto& listener : listeners_) all = listener->resume() && all;
   if (!all) return;  // tick() tries again
   accepting_paused_ = false;
   for (Time& ends : episode_ends_) {
@@ -144,7 +159,7 @@ Time Worker::end_episodes() {
       continue;
     }
     ends = {};
-    if (shared_.workers_short[r].fetch_sub(1, std::memory_order_relaxed) > 1 || acceptors_.empty()) continue;
+    if (shared_.workers_short[r].fetch_sub(1, std::memory_order_relaxed) > 1 || listeners_.empty()) continue;
     log::info("accepting resumes", {{"after", metrics::name(static_cast<metrics::PauseReason>(r))}});
   }
   return next;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Worker: one thread of the data path with all that its sessions share: the loop, the timer wheel, the scratch buffer,
-// the table of sessions, the idle upstream connections, the listening sockets, and the Reaper. A session never changes
-// worker. Other threads reach a worker through post() only.
-//
-// The Reaper: what retire() is given is destroyed at the end of the turn and nowhere else.
+// the table of sessions, the idle upstream connections and the listening sockets. A session never changes worker. Other
+// threads reach a worker through post() only. What retire() is given is destroyed at the end of the round of the loop
+// and nowhere else. A worker knows no protocol.
 #pragma once
 
 #include <array>
@@ -16,12 +15,15 @@
 
 #include "metrics/registry.h"
 #include "proxy/base/log.h"
+#include "proxy/base/random.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
+#include "proxy/net/transport.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
+#include "proxy/session/connector.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
@@ -42,7 +44,9 @@ struct Shared {
 
   Affinity affinity;
   metrics::Registry& metrics;
-  log::AccessLog* access_log = nullptr;
+  log::LineSink* access_log = nullptr;  // null: none
+  SystemWallClock system_wall_clock;
+  const WallClock* wall_clock = &system_wall_clock;
   std::function<void(const Backend&, bool good)> observed;  // a connect, timeout or head was good or bad; any thread
   std::vector<Worker*> workers;                             // constant once they run
   std::uint64_t max_connections = 0;                        // of clients
@@ -57,15 +61,18 @@ struct Shared {
 
   // Posts each its farewell.
   void dismiss(const SessionRefs& departing, CloseReason reason);
+  // The checks call it down: who connects to it hears of it. Any thread.
+  void backend_down(const Backend& backend);
 };
 
 class Worker {
  public:
   static constexpr std::size_t kScratch = 128 * 1024;
 
-  // `protocols` takes what is accepted, and outlives the worker. `clock`: as of net::Loop.
+  // `protocols` takes what is accepted; it, `clock` (as of net::Loop) and `random` (null: the system's) outlive the
+  // worker.
   Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
-         const Clock* clock = nullptr);
+         const Clock* clock = nullptr, net::Io io = net::epoll_io(), Random* random = nullptr);
   ~Worker();
 
   // --- any thread ---
@@ -73,8 +80,13 @@ class Worker {
 
   // --- the worker's thread ---
   void listen(std::uint16_t listener, Fd listening);
+  void listen(std::unique_ptr<net::Listener> listener) { listeners_.push_back(std::move(listener)); }
+  // What comes from a listener.
+  void accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
+  // A listener has paused for want of descriptors.
+  void out_of_descriptors() { pause_accepting(metrics::PauseReason::Descriptors); }
   void run();        // until stop()
-  void run_round();  // one turn of it
+  void run_round();  // once
   void stop() { running_ = false; }
   // Closes the listening sockets once their queues are taken.
   void stop_listening();
@@ -82,9 +94,13 @@ class Worker {
   Shared& shared() { return shared_; }
   const Snapshot& snapshot() const { return *snapshot_; }
   net::Loop& loop() { return loop_; }
+  Random& random() { return random_; }
+  // Begins to connect; see net::Transport.
+  Result<std::unique_ptr<net::Stream>> dial(const net::Target& to) { return transport_->dial(loop_, to); }
   TimerWheel& wheel() { return wheel_; }
   UpstreamPool& upstreams() { return upstreams_; }
   BoundUpstreams& bound_upstreams() { return bound_upstreams_; }
+  Connecting& connecting() { return connecting_; }
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
@@ -121,6 +137,8 @@ class Worker {
   bool may_warn();
 
   void count_buffered(std::int64_t bytes);
+  // --- a ConnectionToken's calls, and a record's that has taken one over ---
+  void connection_opened();
   void connection_closed();
 
  private:
@@ -129,7 +147,6 @@ class Worker {
     std::uint32_t generation = 0;  // 0: free
   };
 
-  void accepted(std::uint16_t listener, Fd fd, const net::Address& peer);
   void pause_accepting(metrics::PauseReason reason);
   void resume_if_possible();
   // What has run out does so again and again while it is scarce: to the log all these pauses are one episode, which is
@@ -146,10 +163,14 @@ class Worker {
   metrics::WorkerCells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
   Protocols& protocols_;
+  SystemRandom system_random_;
+  Random& random_;
+  const std::unique_ptr<net::Transport> transport_;
   net::Loop loop_;
   TimerWheel wheel_;
   UpstreamPool upstreams_;
   BoundUpstreams bound_upstreams_;
+  Connecting connecting_;
   const std::unique_ptr<char[]> scratch_;
   Spares<wire::RequestHead> request_heads_;
   Spares<wire::ResponseHead> response_heads_;
@@ -158,7 +179,7 @@ class Worker {
   Gather to_backend_;
   std::vector<std::string_view> pieces_;
   Outbox outbox_;
-  std::vector<std::unique_ptr<net::Acceptor>> acceptors_;
+  std::vector<std::unique_ptr<net::Listener>> listeners_;
 
   std::vector<std::unique_ptr<Owned>> owned_;
   std::vector<std::unique_ptr<Owned>> graveyard_;

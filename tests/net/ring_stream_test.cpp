@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "proxy/net/loop.h"
+#include "proxy/net/transport.h"
 #include "tests/net/tcp_pair.h"
 #include "tests/net/unix_pair.h"
 
@@ -24,13 +25,31 @@ namespace limpet::net {
 
 namespace {
 
+// A loop that waits in io_uring, and what makes its streams. Throws where the kernel does not have what it takes.
+class RingLoop : public Loop {
+ public:
+  explicit RingLoop(Io io) : Loop(nullptr, std::move(io.waiter)), transport_(std::move(io.transport)) {}
+  RingLoop() : RingLoop(opened()) {}
+  std::unique_ptr<Stream> open(Fd fd, const Address& peer) { return transport_->open(*this, std::move(fd), peer); }
+
+ private:
+  static Io opened() {
+    std::string why;
+    Io io = ring_io(why);
+    if (io.waiter == nullptr) throw std::runtime_error(why);
+    return io;
+  }
+
+  const std::unique_ptr<Transport> transport_;
+};
+
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 // Sends back what it gets; what the peer does not take waits, and meanwhile nothing more is read.
 struct Echo final : StreamHandler {
-  Echo(Loop& loop, Fd fd) : stream(TcpStream::open(loop, std::move(fd), Address())) {
+  Echo(RingLoop& loop, Fd fd) : stream(loop.open(std::move(fd), Address())) {
     stream->set_handler(this);
     stream->watch(true, false);
   }
@@ -59,7 +78,7 @@ struct Echo final : StreamHandler {
     if (sent.status == IoStatus::Reset) waiting.clear();
   }
 
-  std::unique_ptr<TcpStream> stream;
+  std::unique_ptr<Stream> stream;
   std::string waiting;
   IoStatus last = IoStatus::WouldBlock;
   std::size_t seen = 0;
@@ -83,17 +102,16 @@ struct Reader final : StreamHandler {
 
 struct Fixture {
   Fixture() {
-    BOOST_TEST_REQUIRE(loop.use_ring() == "");
     loop.set_tick([this] { return loop.now() + milliseconds(2); });
   }
-  void turn_until(const std::function<bool()>& done) {
+  void run_until(const std::function<bool()>& done) {
     const auto deadline = steady_clock::now() + seconds(20);
     while (!done()) {
       BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
       loop.run_round();
     }
   }
-  void turns(int n) {
+  void run_rounds(int n) {
     for (int i = 0; i < n; ++i) loop.run_round();
   }
   void write(Stream& stream, std::string_view text) {
@@ -103,13 +121,13 @@ struct Fixture {
   }
   // Sooner or later: a first one may be taken before the kernel says no.
   void write_fails(Stream& stream) {
-    turn_until([&] {
+    run_until([&] {
       const iovec piece{const_cast<char*>("x"), 1};
       return stream.write(&piece, 1).status == IoStatus::Reset;
     });
   }
 
-  Loop loop;
+  RingLoop loop;
 };
 
 std::string receive_to_end(int fd, int& error) {
@@ -138,8 +156,8 @@ std::string sample(std::size_t size, unsigned seed) {
 
 // The proxy does without where the kernel does, and so does this suite.
 boost::test_tools::assertion_result kernel_has_it(boost::unit_test::test_unit_id) {
-  Loop loop;
-  const std::string why = loop.use_ring();
+  std::string why;
+  ring_io(why);
   boost::test_tools::assertion_result result(why.empty());
   result.message() << why;
   return result;
@@ -177,7 +195,7 @@ BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_who
       }
     });
     std::mt19937 random(seed + 100);
-    turn_until([&] {
+    run_until([&] {
       if (random() % 16 == 0) {
         echo.paused = !echo.paused;
         echo.watch();
@@ -189,7 +207,7 @@ BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_who
       return echo.eof && echo.waiting.empty();
     });
     echo.stream->shut_write();
-    turns(2);
+    run_rounds(2);
     sender.join();
     receiver.join();
     BOOST_TEST(echo.seen == text.size());
@@ -206,14 +224,14 @@ BOOST_AUTO_TEST_CASE(more_streams_than_buffers_are_all_served) {
     pairs.push_back(connected_pair());
     echoes.push_back(std::make_unique<Echo>(loop, std::move(pairs.back().ours)));
   }
-  turns(2);
+  run_rounds(2);
   for (auto& pair : pairs) send_all(pair.theirs.value(), "hello");
-  turn_until([&] {
+  run_until([&] {
     std::size_t seen = 0;
     for (const auto& echo : echoes) seen += echo->seen;
     return seen == 5 * kStreams;
   });
-  turns(3);
+  run_rounds(3);
   for (auto& pair : pairs) {
     char buffer[8];
     BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_DONTWAIT) == 5);
@@ -224,14 +242,14 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
   for (const bool shut : {false, true}) {
     for (const bool destroy_at_once : {false, true}) {
       TcpPair pair = connected_pair();
-      auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+      auto stream = loop.open(std::move(pair.ours), Address());
       stream->watch(true, false);
       write(*stream, "good");
       write(*stream, "bye");
       if (shut) stream->shut_write();
-      if (!destroy_at_once) turns(2);
+      if (!destroy_at_once) run_rounds(2);
       stream.reset();
-      turns(2);
+      run_rounds(2);
       int error = 0;
       BOOST_TEST(receive_to_end(pair.theirs.value(), error) == "goodbye");
       BOOST_TEST(error == 0);
@@ -242,19 +260,19 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
 BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
   TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
-  turns(2);
+  run_rounds(2);
   const linger now{1, 0};
   ::setsockopt(pair.theirs.value(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   pair.theirs.reset();
-  turn_until([&] { return echo.last == IoStatus::Reset; });
+  run_until([&] { return echo.last == IoStatus::Reset; });
 
   TcpPair other = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(other.ours), Address());
+  auto stream = loop.open(std::move(other.ours), Address());
   stream->watch(true, false);
-  turns(2);
+  run_rounds(2);
   stream->close_with_reset();
   stream.reset();
-  turns(2);
+  run_rounds(2);
   int error = 0;
   receive_to_end(other.theirs.value(), error);
   BOOST_TEST(error == ECONNRESET);
@@ -263,52 +281,53 @@ BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
 BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
   TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
-  turns(2);
+  run_rounds(2);
   echo.paused = true;
   echo.watch();
   send_all(pair.theirs.value(), "while away");
   ::shutdown(pair.theirs.value(), SHUT_WR);
-  turns(10);
+  run_rounds(10);
   BOOST_TEST(echo.calls == 0);
   echo.paused = false;
   echo.watch();
-  turn_until([&] { return echo.eof; });
+  run_until([&] { return echo.eof; });
   BOOST_TEST(echo.seen == 10U);
   BOOST_TEST((echo.last == IoStatus::Eof));
 }
 
 BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_it) {
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  const int ours = pair.ours.value();
+  auto stream = loop.open(std::move(pair.ours), Address());
   BOOST_TEST(stream->silent());
   stream->watch(true, false);
-  turns(2);
+  run_rounds(2);
   BOOST_TEST(stream->silent());
   send_all(pair.theirs.value(), "x");
-  turns(3);
+  run_rounds(3);
   char byte;
-  BOOST_TEST(::recv(stream->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
+  BOOST_TEST(::recv(ours, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
   BOOST_TEST(!stream->silent());
   BOOST_TEST(stream->read(&byte, 1).n == 1U);
   BOOST_TEST(stream->silent());
   ::shutdown(pair.theirs.value(), SHUT_WR);
-  turn_until([&] { return !stream->silent(); });
+  run_until([&] { return !stream->silent(); });
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is_being_sent) {
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  auto stream = loop.open(std::move(pair.ours), Address());
   stream->watch(true, false);
   const std::string much(64 * 1024, 'x');
   const iovec large{const_cast<char*>(much.data()), much.size()};
   while (stream->write(&large, 1).status == IoStatus::Ok) {
   }
   write(*stream, "and this waits in the ring");
-  turns(3);
+  run_rounds(3);
   BOOST_TEST((stream->write(&large, 1).status == IoStatus::WouldBlock));
   stream->close_with_reset();
   stream.reset();
-  turns(3);
+  run_rounds(3);
   int error = 0;  // without reading: that would make room
   socklen_t size = sizeof error;
   ::getsockopt(pair.theirs.value(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -317,14 +336,14 @@ BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is
 
 // Fills the connection, so that "the end" waits in the ring, and closes it.
 void close_with_tail(Fixture& fixture, Fd fd) {
-  auto stream = TcpStream::open(fixture.loop, std::move(fd), Address());
+  auto stream = fixture.loop.open(std::move(fd), Address());
   stream->watch(true, false);
   const std::string much(64 * 1024, 'x');
   const iovec large{const_cast<char*>(much.data()), much.size()};
   while (stream->write(&large, 1).status == IoStatus::Ok) {
   }
   fixture.write(*stream, "the end");
-  fixture.turns(3);
+  fixture.run_rounds(3);
 }
 
 BOOST_AUTO_TEST_CASE(a_slow_peer_gets_what_was_taken_for_it_though_the_process_ends) {
@@ -360,38 +379,38 @@ BOOST_AUTO_TEST_CASE(a_peer_that_takes_nothing_does_not_keep_the_process) {
 BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end) {
   for (const bool bulk : {false, true}) {
     TcpPair pair = connected_pair();
-    auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+    auto stream = loop.open(std::move(pair.ours), Address());
     const std::string answer = sample(bulk ? 100'000 : 1000, 7);
     stream->watch(false, false);  // as one whose other side is slow
     send_all(pair.theirs.value(), answer);
     pair.theirs.reset();  // and it never read what follows: a reset comes back
-    turns(2);
+    run_rounds(2);
     write(*stream, "more of the request");
-    turns(3);
+    run_rounds(3);
     write_fails(*stream);
     std::string got;
     Reader reader(*stream, got);
     stream->watch(true, false);
-    turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
+    run_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
     BOOST_TEST((got == answer));
   }
 }
 
 // The descriptor is closed although nothing else happens.
 BOOST_AUTO_TEST_CASE(one_that_is_gone_after_its_peers_end_is_closed_at_once) {
-  turns(1);
+  run_rounds(1);
   loop.set_tick([this] { return loop.now() + seconds(5); });
-  turns(1);
+  run_rounds(1);
   TcpPair pair = connected_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), Address());
+  auto stream = loop.open(std::move(pair.ours), Address());
   std::string got;
   Reader reader(*stream, got);
   stream->watch(true, false);
   ::shutdown(pair.theirs.value(), SHUT_WR);
-  turn_until([&] { return reader.last == IoStatus::Eof; });
+  run_until([&] { return reader.last == IoStatus::Eof; });
   stream.reset();
   const auto began = steady_clock::now();
-  turns(1);
+  run_rounds(1);
   BOOST_TEST((steady_clock::now() - began < seconds(3)));
   pollfd fin{pair.theirs.value(), POLLIN, 0};
   BOOST_TEST(::poll(&fin, 1, 1000) == 1);
@@ -400,7 +419,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_gone_after_its_peers_end_is_closed_at_once) {
 // Read by calls of its own, as what brings much is: unix(7), a read ends behind the bytes with which descriptors came.
 BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_read_before_the_end) {
   UnixPair pair = unix_pair();
-  auto stream = TcpStream::open(loop, std::move(pair.ours), pair.peer);
+  auto stream = loop.open(std::move(pair.ours), pair.peer);
   std::string got;
   Reader reader(*stream, got);
   stream->watch(true, false);
@@ -412,10 +431,10 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_read_before_the_
     send_all(pair.theirs.value(), "behind");
     ::shutdown(pair.theirs.value(), SHUT_WR);
   });
-  turn_until([&] { return got.size() >= much.size(); });
+  run_until([&] { return got.size() >= much.size(); });
   sender.join();
   BOOST_TEST(sent);
-  turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
+  run_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
   BOOST_TEST((got == much + "!behind"));
 }
 
@@ -430,7 +449,7 @@ BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
     send_all(peer, std::string(64'000'000, 'x'));
     over = true;
   });
-  turn_until([&] { return over.load(); });
+  run_until([&] { return over.load(); });
   sender.join();
   BOOST_TEST(echo.waiting.size() <= 64U * 1024);
   BOOST_TEST(echo.seen < 32'000'000U);  // the rest waits in the kernel's buffers, and the sender had to
@@ -439,19 +458,19 @@ BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
 BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_stream) {
   for (int i = 0; i < 50; ++i) {
     TcpPair old = connected_pair();
-    auto stream = TcpStream::open(loop, std::move(old.ours), Address());
+    auto stream = loop.open(std::move(old.ours), Address());
     stream->watch(true, false);
-    if (i % 2 == 0) turns(1);
+    if (i % 2 == 0) run_rounds(1);
     send_all(old.theirs.value(), "for the old one");
     write(*stream, "from the old one");
     stream.reset();
     TcpPair pair = connected_pair();
     Echo echo(loop, std::move(pair.ours));
-    turns(3);
+    run_rounds(3);
     BOOST_TEST(echo.seen == 0U);
     send_all(pair.theirs.value(), "new");
-    turn_until([&] { return echo.seen > 0; });
-    turns(2);
+    run_until([&] { return echo.seen > 0; });
+    run_rounds(2);
     char buffer[64];
     BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_DONTWAIT) == 3);
   }
@@ -474,14 +493,14 @@ BOOST_AUTO_TEST_CASE(listening_mail_and_ticks_go_on_beside_busy_streams) {
       if (::recv(peer, buffer, sizeof buffer, 0) <= 0) return;
     }
   });
-  turn_until([&] { return echo.seen > 100; });
+  run_until([&] { return echo.seen > 100; });
   std::thread poster([&] { loop.post([&] { mailed = true; }); });
-  turn_until([&] { return mailed && ticks > 5; });
+  run_until([&] { return mailed && ticks > 5; });
   poster.join();
   over = true;
   ::shutdown(pair.theirs.value(), SHUT_RDWR);
   talker.join();
-  turn_until([&] { return echo.eof; });
+  run_until([&] { return echo.eof; });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

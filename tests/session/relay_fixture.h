@@ -104,11 +104,11 @@ struct RelayFixture {
         &clock);
     shared->workers = {worker.get()};
     if (in_batches) worker->loop().watch_descriptor(always_ready.value(), [] {});
-    in_turn([&] {
-      shared->connections = 1;
-      worker->cells().connections.add(1);
+    in_round([&] {
       Seatholder seat;
       auto record = std::make_unique<SessionRecord>(*worker, seat, protocol, 0, net::IpAddress{}, 0);
+      ConnectionToken token(*worker);
+      token.move_to(*record);
       record->route = std::make_shared<const RouteSettings>(route);
       SessionRefs departing;
       Affinity::PickRequest request;
@@ -123,8 +123,8 @@ struct RelayFixture {
     run();
   }
 
-  // One turn of the worker's loop, with `work` in it.
-  void in_turn(std::function<void()> work) {
+  // One round of the worker's loop, with `work` in it.
+  void in_round(std::function<void()> work) {
     worker->post(std::move(work));
     worker->run_round();
   }
@@ -132,7 +132,7 @@ struct RelayFixture {
   void run() {
     for (bool stepped = true; stepped;) {
       stepped = false;
-      in_turn([&] {
+      in_round([&] {
         if (client_script.step()) stepped = true;
         if (backend_script.step()) stepped = true;
       });
@@ -142,7 +142,7 @@ struct RelayFixture {
     const Time until = clock.now() + time;
     while (clock.now() < until) {
       clock.advance(std::min<Duration>(TimerWheel::kTick, until - clock.now()));
-      in_turn([&] { worker->wheel().advance(worker->now()); });
+      in_round([&] { worker->wheel().advance(worker->now()); });
       run();
     }
   }
@@ -152,7 +152,7 @@ struct RelayFixture {
   Session* session() const { return worker->find(ref); }
   bool over() const { return session() == nullptr; }
   void farewell(CloseReason reason = CloseReason::Drained) {
-    in_turn([&] {
+    in_round([&] {
       if (Session* open = session()) open->farewell(reason);
     });
     run();
@@ -177,7 +177,7 @@ struct RelayFixture {
   PoolSettings pool_settings;
   RouteSettings route;
   Duration crash_spread{};
-  bool in_batches = true;  // each turn serves something else, too
+  bool in_batches = true;  // each round serves something else, too
   const Fd always_ready{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
   Script client_script;
   Script backend_script;

@@ -323,7 +323,7 @@ BOOST_AUTO_TEST_CASE(a_session_that_nobody_dismissed_is_never_booked_as_cut_for_
 BOOST_AUTO_TEST_CASE(the_first_end_wins_and_later_calls_do_nothing) {
   Fixture f;
   f.open();
-  f.in_turn([&] {
+  f.in_round([&] {
     Session* open = f.session();
     open->cut(CloseReason::Cut);
     open->cut(CloseReason::Shutdown);

@@ -3,7 +3,6 @@
 // connection that breaks. Each end waits for what the peers still have to take and to say; how long is keepalive.cpp's.
 // The server's side closes first and reads to the client's FIN: closing with unread input would send RST, behind which
 // the Close may be lost.
-#include "proxy/base/crypto.h"
 #include "proxy/session/websocket/session.h"
 
 namespace limpet::session {
@@ -65,7 +64,7 @@ void WebSocketSession::say_going_away() {
     return;
   }
   std::uint8_t mask[4];
-  random_bytes(mask, sizeof mask);
+  worker_.random().fill(mask, sizeof mask);
   std::string frame;
   wire::append_close(frame, kGoingAway, {}, mask);
   backend_half_.told_close = true;
@@ -185,7 +184,7 @@ void WebSocketSession::lost_backend(CloseReason reason) {
   release(backend_);
   phase_ = Phase::BackendLost;
   const Time now = worker_.now();
-  const Duration delay = record_->member.backend->crash_delay(now, worker_.shared().crash_spread, random_fraction());
+  const Duration delay = record_->member.backend->crash_delay(now, worker_.shared().crash_spread, worker_.random().fraction());
   if (delay.count() == 0) return end_without_backend();
   ending_since_ = now + delay;
   arm();

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "proxy/base/crypto.h"
 #include "proxy/session/websocket/session.h"
 
 namespace limpet::session {
@@ -162,9 +161,9 @@ bool WebSocketSession::keep_alive(End& end, Time now) {
       end.eof || listener.told_close) {
     return true;
   }
-  random_bytes(&listener.ping_payload, sizeof listener.ping_payload);
+  worker_.random().fill(&listener.ping_payload, sizeof listener.ping_payload);
   std::uint8_t mask[4];
-  if (!is_client(end)) random_bytes(mask, sizeof mask);
+  if (!is_client(end)) worker_.random().fill(mask, sizeof mask);
   char payload[sizeof listener.ping_payload];
   std::memcpy(payload, &listener.ping_payload, sizeof payload);
   std::string frame;

@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_lost_its_backend_gets_the_close_however_slowl
 BOOST_AUTO_TEST_CASE(a_slow_client_that_hangs_up_while_its_end_is_spread_gets_all_that_waits_for_it) {
   crash_spread = seconds(1000);
   open();
-  in_turn([&] {
+  in_round([&] {
     for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   client.script.room = 100;
