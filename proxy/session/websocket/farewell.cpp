@@ -184,7 +184,8 @@ void WebSocketSession::lost_backend(CloseReason reason) {
   release(backend_);
   phase_ = Phase::BackendLost;
   const Time now = worker_.now();
-  const Duration delay = record_->member.backend->crash_delay(now, worker_.shared().crash_spread, worker_.random().fraction());
+  const Duration delay =
+      record_->member.backend->crash_delay(now, worker_.shared().crash_spread, worker_.random().fraction());
   if (delay.count() == 0) return end_without_backend();
   ending_since_ = now + delay;
   arm();
