@@ -152,7 +152,7 @@ void Drains::step(Drain& drain, Time now) {
   }
 }
 
-// Before the deadline: those that stood at no boundary when their time to close was over.
+// Before the deadline: those that ended torn.
 std::uint64_t Drains::cut_so_far(const Drain& drain) {
   return drain.backend->cuts.load(std::memory_order_relaxed) - drain.cuts_before;
 }

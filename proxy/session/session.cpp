@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// SessionRecord: what is counted and booked of a session, from its pick to its end, on its worker's thread; and its
+// line in the access log. It decides nothing: the reason of the end is the session's.
 #include "proxy/session/session.h"
 
 #include <chrono>

@@ -14,6 +14,7 @@
 #include "proxy/net/address.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/listener.h"
+#include "proxy/session/owned.h"
 #include "proxy/session/settings.h"
 
 namespace limpet::session {
@@ -25,7 +26,7 @@ using metrics::CloseReason;
 using metrics::Direction;
 using metrics::Protocol;
 
-class Session {
+class Session : public Owned {
  public:
   // Ends the session in its protocol's own words, at a boundary, as soon as that is possible. Idempotent.
   virtual void farewell(CloseReason reason) = 0;
@@ -35,9 +36,6 @@ class Session {
   virtual Time last_activity() const = 0;
   // "connecting", "open" or "farewell".
   virtual const char* state_name() const = 0;
-
- protected:
-  ~Session() = default;
 };
 
 // What the access log says beyond what the record has anyway; kept only where there is an access log.

@@ -63,7 +63,7 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       wheel_(loop_.read_clock()),
       upstreams_(*this),
       bound_upstreams_(*this),
-      scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
+      scratch_(std::make_unique_for_overwrite<char[]>(kScratch)),
       outbox_(*this, loop_) {
   for (const auto& listener : snapshot_->listeners) listener_table_.add(listener);
   loop_.set_tick([this] { return tick(); });

@@ -71,7 +71,6 @@ struct Shared {
 class Worker {
  public:
   static constexpr std::size_t kScratch = 128 * 1024;
-  static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
 
   // `protocols` takes what is accepted; it, `clock` (as of net::Loop) and `random` (null: the system's) outlive the
   // worker.
@@ -113,7 +112,7 @@ class Worker {
   Spares<wire::RequestHead>& request_heads() { return request_heads_; }
   Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
   Spares<std::string>& texts() { return texts_; }
-  char* scratch() { return scratch_.get() + kHeadroom; }
+  char* scratch() { return scratch_.get(); }
 
   // Collectors for the write of the present event; empty between events. Taken by Gather::of().
   Gather& to_client() { return to_client_; }

@@ -35,8 +35,7 @@
 
 namespace limpet::session {
 
-class Exchange final : public Owned,
-                       public Session,
+class Exchange final : public Session,
                        public Recycled<Exchange>,
                        private Connector::Owner,
                        private net::StreamHandler,
