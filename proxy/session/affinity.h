@@ -17,7 +17,6 @@
 
 #include "metrics/labels.h"
 #include "proxy/base/clock.h"
-#include "proxy/base/recycled.h"
 #include "proxy/session/backend.h"
 
 namespace limpet::session {
@@ -46,7 +45,7 @@ class Affinity {
     bool leaving = false;  // a turn has told it to leave
   };
 
-  struct PickRequest : Recycled<PickRequest> {
+  struct PickRequest {
     Pool* pool = nullptr;
     std::string key;  // "" with has_key false
     bool has_key = false;
