@@ -25,7 +25,7 @@ using session::Worker;
 
 namespace {
 
-constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns want to be even
+constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns shall be even
 constexpr Duration kSweepPeriod = std::chrono::seconds(1);
 constexpr Duration kLastRequests = std::chrono::seconds(1);
 

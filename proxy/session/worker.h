@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Worker: one thread of the data path with all that its sessions share: the loop, the timer wheel, the scratch buffer,
-// the table of sessions, the idle upstream connections, the listening sockets, and the Reaper. A session never changes
-// worker. Other threads reach a worker through post() only.
-//
-// The Reaper: what retire() is given is destroyed at the end of the turn and nowhere else.
+// the table of sessions, the idle upstream connections and the listening sockets. A session never changes worker. Other
+// threads reach a worker through post() only. What retire() is given is destroyed at the end of the round of the loop
+// and nowhere else. A worker knows no protocol.
 #pragma once
 
 #include <array>
@@ -88,7 +87,7 @@ class Worker {
   // A listener has paused for want of descriptors.
   void out_of_descriptors() { pause_accepting(metrics::PauseReason::Descriptors); }
   void run();        // until stop()
-  void run_round();  // one turn of it
+  void run_round();  // once
   void stop() { running_ = false; }
   // Closes the listening sockets once their queues are taken.
   void stop_listening();
@@ -139,6 +138,8 @@ class Worker {
   bool may_warn();
 
   void count_buffered(std::int64_t bytes);
+  // --- a ConnectionToken's calls, and a record's that has taken one over ---
+  void connection_opened();
   void connection_closed();
 
  private:

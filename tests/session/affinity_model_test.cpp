@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "tests/seed.h"
 #include "tests/session/affinity_fixture.h"
 
 namespace limpet::session {
@@ -20,11 +21,6 @@ namespace {
 
 using metrics::PickReason;
 using Outcome = Affinity::Outcome;
-
-std::uint32_t chosen_seed() {
-  const char* given = std::getenv("LIMPET_TEST_SEED");
-  return given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
-}
 
 // One table, a handful of keys, and what must be true of them.
 class Model : public AffinityFixture {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is read out of a request to place it: affinity keys from each source, learned ids, the client's address, and
+// whether it is a poll.
 #include "proxy/session/http/request_key.h"
 
 #include <boost/test/unit_test.hpp>
