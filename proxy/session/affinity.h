@@ -26,7 +26,6 @@
 #include "metrics/labels.h"
 #include "proxy/base/clock.h"
 #include "proxy/base/random.h"
-#include "proxy/base/recycled.h"
 #include "proxy/session/learned_ids.h"
 #include "proxy/session/pool.h"
 
@@ -60,7 +59,7 @@ class Affinity {
     bool leaving = false;  // it has been told to leave that backend
   };
 
-  struct PickRequest : Recycled<PickRequest> {
+  struct PickRequest {
     Pool* pool = nullptr;
     std::string key;  // "" with has_key false
     bool has_key = false;

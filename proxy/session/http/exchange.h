@@ -145,6 +145,7 @@ class Exchange final : public Session,
   void arm_timer_for(Time next);
   // What is due now, and when to look next. Whether a time is over is said here and nowhere else.
   Look look();
+  void time_answer();
   void look_at_request(Look& look);
   void look_at_body(Look& look);
   // False where the exchange has ended, or its timer is armed for something else.

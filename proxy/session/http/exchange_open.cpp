@@ -18,8 +18,7 @@ using metrics::RejectReason;
 
 namespace {
 
-constexpr std::size_t kAddedToHead = 192;        // bytes, about: the X-Forwarded fields
-constexpr std::uint64_t kOneFlight = 14 * 1024;  // bytes that a new connection has acknowledged a round trip later
+constexpr std::size_t kAddedToHead = 192;  // bytes, about: the X-Forwarded fields
 
 // transport=polling (Engine.IO), /xhr and /jsonp (SockJS), /meta/connect (CometD), Prefer: wait=N (RFC 7240 §4.3).
 bool has_long_poll_shape(const wire::RequestHead& head) {
@@ -220,11 +219,12 @@ void Exchange::opened(Connector::Opened to) {
   // A session told to leave backend A, but re-picked before it opened there, must not also be told to leave B.
   if (to.key_moved && leaving_ != CloseReason::Shutdown) leaving_.reset();
   state_ = State::Sent;
-  request_.moved_at = request_.sent_at = last_activity_ = worker_.now();
+  request_.moved_at = last_activity_ = worker_.now();
   if (!to_backend_.empty()) {
     request_.sent = true;
     if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
   }
+  time_answer();
   watch_backend();
   if (request_.done || request_.has_body) arm_timer();  // else the request's end follows at once
   if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
@@ -343,8 +343,7 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
   if (to_backend_.pending() > high_water()) client_.want_body(false);
   if (state_ == State::Sent || state_ == State::Body) watch_backend();  // it may answer before it has read all
   if (state_ == State::Sent && last) {
-    request_.sent_at = worker_.now();
-    request_.lags = request_.body_size > kOneFlight || !to_backend_.empty();
+    time_answer();
     arm_timer();
   }
 }

@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(a_slow_client_that_hangs_up_while_its_end_is_spread_gets_al
   crash_spread = seconds(1000);
   open();
   in_round([&] {
-    for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
+    for (int i = 0; i < 100; ++i) pool->view().backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   client.script.room = 100;
   backend.sends(kLong);
