@@ -15,6 +15,7 @@ enum class Fault : std::uint8_t { Downstream, Upstream, Local };
 struct Error {
   Fault fault = Fault::Local;
   std::string what;
+  int code = 0;  // errno, where a system call failed on whose reason something depends
 };
 
 }  // namespace limpet

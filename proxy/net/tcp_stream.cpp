@@ -59,9 +59,10 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
     at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   }
   if (!at_once && errno != EINPROGRESS && errno != EALREADY) {
+    const int code = errno;
     const bool local =
-        errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
-    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(errno)};
+        code == EADDRNOTAVAIL || code == ENOBUFS || (code == EAGAIN && !to.is_unix());  // unix: its queue is full
+    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(code), code};
   }
   auto stream = open(loop, std::move(fd), to, ring);
   stream->connecting_ = !at_once;

@@ -60,6 +60,7 @@ ControlCore::ControlCore(const session::Settings& settings, unsigned workers, Gr
   shared_.observed = [this](const Backend& backend, bool good) {
     loop_.post([this, &backend, good] { checks_.observed(backend, good, loop_.now()); });
   };
+  checks_.on_down = [this](const Backend& backend) { shared_.backend_down(backend); };
 }
 
 ControlCore::~ControlCore() = default;

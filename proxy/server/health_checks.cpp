@@ -183,6 +183,7 @@ void HealthChecks::publish(Probe& probe, Time now) {
   if (probe.backend.health.exchange(health, std::memory_order_relaxed) == health) return;
   const char* word = health == BackendHealth::Up ? "up" : health == BackendHealth::Down ? "down" : "ejected";
   log::warn("backend health changed", {{"backend", probe.backend.name}, {"health", word}});
+  if (health == BackendHealth::Down) on_down(probe.backend);
 }
 
 }  // namespace limpet::server

@@ -174,13 +174,18 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
   const std::lock_guard lock(shard.mutex);
   auto found = shard.entries.find(KeyView{request.pool, key});
   const bool held = found != shard.entries.end() && holds(found->second, now);
-  bool astray = false;
+  bool astray = false;  // its key is elsewhere
+  bool stays = false;   // where nobody new may come
   if (learned != nullptr) {
     Backend& backend = *learned->backend;
-    const bool is_held_there = held ? found->second.backend == &backend : backend.is_available();
-    if (!backend.is_up() || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
-    astray = !is_held_there || !backend.serves();
-    if (astray && !request.reaches_old_backend) return {Outcome::Gone, PickReason::Learned, {}};
+    const BackendState state = backend.state.load(std::memory_order_relaxed);
+    const bool is_held_there = held ? found->second.backend == &backend : state == BackendState::Ready;
+    // Its checks call it down: the session leaves where another could take its key, and else lives on.
+    const bool has_left = !backend.is_up() && request.pool->has_available_besides(backend, request.tried);
+    if (has_left || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
+    astray = !is_held_there || state == BackendState::Drained;
+    stays = !astray && !backend.is_up();
+    if (astray && !(request.reaches_old_backend && backend.is_up())) return {Outcome::Gone, PickReason::Learned, {}};
   }
   if (found == shard.entries.end()) {
     make_room(shard, key);
@@ -202,6 +207,10 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
             .get();
     entry.has_learned = true;
     move(entry, learned->backend, nullptr);
+  }
+  if (stays) {
+    join(entry, member, *learned->backend);
+    return {Outcome::Picked, PickReason::Learned, {}};
   }
   Pick pick = pick_for(entry, member, request, learned != nullptr, departing);
   if (pick.outcome != Outcome::Picked && entry.members == nullptr) shard.erase(entry);

@@ -44,6 +44,12 @@ void Shared::dismiss(const SessionRefs& departing, CloseReason reason) {
   }
 }
 
+void Shared::backend_down(const Backend& backend) {
+  for (Worker* worker : workers) {
+    worker->post([worker, &backend] { worker->connecting().backend_down(backend); });
+  }
+}
+
 Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapshot> snapshot, Protocols& protocols,
                const Clock* clock, net::Io io, Random* random)
     : shared_(shared),

@@ -23,6 +23,7 @@
 #include "proxy/net/transport.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
+#include "proxy/session/connector.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
@@ -60,6 +61,8 @@ struct Shared {
 
   // Posts each its farewell.
   void dismiss(const SessionRefs& departing, CloseReason reason);
+  // The checks call it down: who connects to it hears of it. Any thread.
+  void backend_down(const Backend& backend);
 };
 
 class Worker {
@@ -98,6 +101,7 @@ class Worker {
   TimerWheel& wheel() { return wheel_; }
   UpstreamPool& upstreams() { return upstreams_; }
   BoundUpstreams& bound_upstreams() { return bound_upstreams_; }
+  Connecting& connecting() { return connecting_; }
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
@@ -165,6 +169,7 @@ class Worker {
   TimerWheel wheel_;
   UpstreamPool upstreams_;
   BoundUpstreams bound_upstreams_;
+  Connecting connecting_;
   const std::unique_ptr<char[]> scratch_;
   Spares<wire::RequestHead> request_heads_;
   Spares<wire::ResponseHead> response_heads_;

@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(where_a_user_is_logged_in_a_stray_answer_is_a_lost_connecti
     const int hers = exchange(a, kLogin, kOk);
     a.written.clear();
     asks_as_it_says(a, request, hers, kStray);
-    BOOST_TEST(a.written.starts_with("HTTP/1.1 502"));
+    BOOST_TEST(a.written.starts_with("HTTP/1.1 502"), a.written);
     BOOST_TEST(a.fin);
     BOOST_TEST(!is_open(hers));
   }
