@@ -151,6 +151,14 @@ bool RingStream::silent() const {
   return !has_input() && !ended() && (receive_ == Ring::kNobody || !ring_.has_unseen(receive_)) && TcpStream::silent();
 }
 
+std::size_t RingStream::held() const {
+  std::size_t size = held_ != nullptr ? held_->size() : 0;
+  for (std::uint16_t buffer = first_; buffer != Ring::kNone; buffer = ring_.after(buffer)) {
+    size += ring_.received(buffer).size();
+  }
+  return size - offset_;
+}
+
 std::uint32_t RingStream::unacknowledged() const {
   return TcpStream::unacknowledged() + (send_ != Ring::kNobody ? ring_.send_size(send_) : 0);
 }

@@ -28,6 +28,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   void close_with_reset() override;
   void watch(bool readable, bool writable) override;
   bool silent() const override;
+  std::size_t held() const override;
   std::uint32_t unacknowledged() const override;
 
   // --- the ring's calls ---

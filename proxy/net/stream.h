@@ -8,6 +8,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+
+#include "proxy/base/error.h"
 
 namespace limpet::net {
 
@@ -65,13 +68,18 @@ class Stream {
   virtual void set_handler(StreamHandler* handler) = 0;
   virtual StreamHandler* handler() const = 0;
 
-  // Of a connect that was under way when the stream became writable: 0, or the errno that it failed with.
-  virtual int connect_error() = 0;
+  // Why it failed, in words: of a connect (later: a handshake of any layer) that was under way when the stream became
+  // writable. nullopt: it has not.
+  virtual std::optional<Error> failure() = 0;
+  // Bytes that the stream itself keeps: what has come and nobody has read yet, or what is to be sent.
+  virtual std::size_t held() const { return 0; }
   // A connect (later: a handshake of any layer) is under way.
   virtual bool connecting() const { return false; }
   // At this moment nothing is known to have come that read() would give: no byte, no end. One system call at most.
+  // Never true while read() would give a byte; where the stream encrypts, false may be a record without content.
   virtual bool silent() const = 0;
-  // Bytes that were written and that the peer's side has not acknowledged yet.
+  // Bytes that were written and that the peer's side has not acknowledged yet. Only whether it falls, and whether it is
+  // 0, means something: where the stream encrypts it counts what was made of the bytes.
   virtual std::uint32_t unacknowledged() const = 0;
 };
 

@@ -149,12 +149,13 @@ void TcpStream::watch(bool readable, bool writable) {
   ready_ = 0;  // the kernel tells anew
 }
 
-int TcpStream::connect_error() {
-  if (!failed_) return 0;
+std::optional<Error> TcpStream::failure() {
+  if (!failed_) return std::nullopt;
   int error = 0;
   socklen_t size = sizeof error;
-  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
-  return error;
+  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0) return std::nullopt;
+  return Error{Fault::Upstream, std::strerror(error), error};
 }
 
 bool TcpStream::silent() const {

@@ -30,7 +30,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
+  // Begins to connect; the outcome is failure() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to, Ring* ring = nullptr);
   // False where it was done at once (over loopback, as a rule).
@@ -45,7 +45,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   void watch(bool readable, bool writable) override;
   void set_handler(StreamHandler* handler) override { handler_ = handler; }
   StreamHandler* handler() const override { return handler_; }
-  int connect_error() override;
+  std::optional<Error> failure() override;
   bool silent() const override;
   int descriptor() const { return fd_.value(); }
   std::uint32_t unacknowledged() const override;

@@ -61,7 +61,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
   void on_ready(net::Stream&, bool readable, bool) override {
     if (outcome != Outcome::None) return;
     if (!connected_) {
-      if (stream_->connect_error() != 0) return conclude(false);
+      if (stream_->failure()) return conclude(false);
       if (settings.check == Check::Tcp) return conclude(true);
       connected_ = true;
       const std::string request = "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name +

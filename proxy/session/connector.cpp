@@ -136,7 +136,7 @@ std::unique_ptr<net::Stream> Connector::end_connect() {
 
 void Connector::on_ready(net::Stream&, bool, bool) {
   if (stream_ == nullptr) return;
-  if (const int error = stream_->connect_error(); error != 0) return failed(Failure::Refused, error);
+  if (const auto why = stream_->failure()) return failed(Failure::Refused, why->code);
   auto stream = end_connect();
   // Its key may have moved without its having heard of it yet.
   if (!may_stay() && !worker_.shared().affinity.is_still_placed(record_.member)) {

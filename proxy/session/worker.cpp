@@ -101,11 +101,16 @@ void Worker::stop_listening() {
   listeners_.clear();
 }
 
-void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
-  cells_.accepted.add();
+void Worker::connection_opened() {
   cells_.connections.add(1);
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
-  protocols_.begin(*this, {listener, std::move(stream), peer});
+}
+
+void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
+  cells_.accepted.add();
+  auto info = std::make_unique<ConnectionInfo>();
+  info->peer = peer;
+  protocols_.begin(*this, {listener, std::move(stream), std::move(info), ConnectionToken(*this), {}});
   if (over_connections()) pause_accepting(metrics::PauseReason::MaxSessions);
   if (over_budget()) pause_accepting(metrics::PauseReason::MemoryBudget);
 }

@@ -138,6 +138,8 @@ class Worker {
   bool may_warn();
 
   void count_buffered(std::int64_t bytes);
+  // --- a ConnectionToken's calls, and a record's that has taken one over ---
+  void connection_opened();
   void connection_closed();
 
  private:

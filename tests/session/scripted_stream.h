@@ -125,7 +125,10 @@ class ScriptedStream final : public net::Stream {
   void set_handler(net::StreamHandler* handler) override { script_.handler_ = handler; }
   net::StreamHandler* handler() const override { return script_.handler_; }
   bool connecting() const override { return script_.connecting; }
-  int connect_error() override { return script_.connect_error; }
+  std::optional<Error> failure() override {
+    if (script_.connect_error == 0) return std::nullopt;
+    return Error{Fault::Upstream, std::strerror(script_.connect_error), script_.connect_error};
+  }
   bool silent() const override { return script_.incoming_.empty(); }
   std::uint32_t unacknowledged() const override { return script_.unacknowledged; }
 

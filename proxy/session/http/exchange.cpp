@@ -123,7 +123,7 @@ bool Exchange::take_head(std::string_view& bytes) {
       answer_unavailable(502, CloseReason::ProtocolError);
       return false;
     }
-    if (client_.http11()) {
+    if (client_.version() != metrics::HttpVersion::Http10) {
       client_.send_informational(head);
       return client_.flush();
     }
@@ -150,7 +150,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   } else if (record_->protocol() == Protocol::Sse || record_->protocol() == Protocol::WebSocket) {
     record_->set_protocol(Protocol::Http);
   }
-  record_->count_opened(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
+  record_->count_opened(client_.version());
   record_->status = static_cast<std::uint16_t>(head.status);
   const Duration waited = worker_.now() - began_;
   if (!is_stream) record_->handshake_took(waited);
@@ -310,7 +310,7 @@ void Exchange::become_websocket(const wire::ResponseHead& head, std::string_view
   state_ = State::Over;
   backend_->set_handler(nullptr);
   const std::string from_backend(unread);
-  ReleasedClient client = client_.release();
+  ReleasedClient client = client_.release(*record_);
   auto session = std::make_unique<WebSocketSession>(worker_, std::move(record_), std::move(client.stream),
                                                     std::move(client.outlet), std::move(backend_));
   WebSocketSession& started = *session;

@@ -25,7 +25,6 @@
 #include "proxy/base/prefetch.h"
 #include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
-#include "proxy/net/address.h"
 #include "proxy/net/stream.h"
 #include "proxy/session/connector.h"
 #include "proxy/session/http/event_stream.h"
@@ -44,8 +43,8 @@ class Exchange final : public Owned,
                        private Timer {
  public:
   // `number`: of the client's connection.
-  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-           UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head);
+  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+           Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
   // Called once. `head_size`: bytes that the head took, for the route's limit.
@@ -124,6 +123,7 @@ class Exchange final : public Owned,
   void sniff_engine_io(const std::vector<std::string_view>& pieces);
   void become_websocket(const wire::ResponseHead& head, std::string_view unread);
   void watch_backend();
+  const net::Address& peer() const { return client_.info().peer; }
   std::uint64_t high_water() const { return record_->route->http.high_water; }
 
   // --- exchange_ends.cpp: the ways to end ---
@@ -229,7 +229,6 @@ class Exchange final : public Owned,
   std::unique_ptr<Connector> connector_;     // until the response begins
   const Pool* pool_ = nullptr;
   const Time began_;
-  const net::Address peer_;
   const std::uint16_t listener_;
 };
 

@@ -47,15 +47,14 @@ bool matches_origin(std::string_view pattern, std::string_view origin) {
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-                   UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head)
+Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+                   Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
       last_activity_(worker.now()),
       number_(number),
       head_(std::move(head)),
       began_(last_activity_),
-      peer_(peer),
       listener_(listener) {}
 
 Exchange::~Exchange() {
@@ -80,7 +79,7 @@ void Exchange::start(std::size_t head_size) {
 bool Exchange::admit(std::size_t head_size) {
   auto& cells = worker_.cells();
   const auto& listener = worker_.snapshot().listeners[listener_];
-  const auto peer = peer_.ip();
+  const auto peer = this->peer().ip();
   request_.from_trusted = net::contains(listener.settings.trusted_proxies, peer);
   if (request_.from_trusted) number_ = 0;
   const auto client = request_.from_trusted ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
@@ -128,7 +127,7 @@ bool Exchange::admit(std::size_t head_size) {
                    : wants_event_stream()                                             ? Protocol::Sse
                    : route->settings->long_poll.always || has_long_poll_shape(*head_) ? Protocol::LongPoll
                                                                                       : Protocol::Http;
-  record_ = std::make_unique<SessionRecord>(worker_, *this, request_.shape, listener_, client, peer_.port());
+  record_ = std::make_unique<SessionRecord>(worker_, *this, request_.shape, listener_, client, this->peer().port());
   record_->route = route->settings;
   if (worker_.shared().access_log != nullptr) {
     record_->access = std::make_unique<AccessDetails>();
@@ -279,7 +278,7 @@ void Exchange::append_request_head(std::string& out) {
 void Exchange::append_forwarded(std::string& out) {
   using wire::FieldName;
   const auto& fields = head_->fields;
-  const std::string peer = peer_.is_unix() ? "" : peer_.ip().text();
+  const std::string peer = this->peer().is_unix() ? "" : this->peer().ip().text();
   std::string hops;
   if (request_.from_trusted && !peer.empty()) {
     for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";

@@ -19,8 +19,8 @@
 #include "metrics/registry.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/session/http/connection.h"
+#include "proxy/session/http/http_protocol.h"
 #include "proxy/session/worker.h"
-#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -64,12 +64,7 @@ class Backends {
 
   Script& client() {
     clients_.push_back(std::make_unique<Script>());
-    ++shared.connections;
-    auto connection = std::make_unique<HttpConnection>(*worker_, 0, clients_.back()->make_stream(),
-                                                       net::Address::parse("127.0.0.9:9").value());
-    auto& started = *connection;
-    worker_->own(std::move(connection));
-    started.start();
+    worker_->accepted(0, clients_.back()->make_stream(), net::Address::parse("127.0.0.9:9").value());
     return *clients_.back();
   }
   // A key whose ranking begins with that backend.
@@ -200,7 +195,7 @@ class Backends {
     }
   }
 
-  NoProtocol protocol_;
+  HttpProtocol protocol_;
   std::shared_ptr<Pool> pool_;
   std::array<One, 2> backends_;
   std::vector<std::unique_ptr<Script>> clients_;

@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "metrics/registry.h"
+#include "proxy/session/http/http_protocol.h"
 #include "proxy/session/worker.h"
 #include "tests/session/log_lines.h"
-#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -49,11 +49,7 @@ class Rig {
                                        protocol_, &clock_);
     shared.workers = {worker_.get()};
     if (batched) worker_->loop().watch_descriptor(always_ready_.value(), [] {});
-    auto connection =
-        std::make_unique<HttpConnection>(*worker_, 0, client.make_stream(), net::Address::parse("127.0.0.1:9").value());
-    auto& started = *connection;
-    worker_->own(std::move(connection));
-    started.start();
+    worker_->accepted(0, client.make_stream(), net::Address::parse("127.0.0.1:9").value());
   }
   ~Rig() {
     worker_.reset();
@@ -149,7 +145,7 @@ class Rig {
   std::shared_ptr<Pool> pool_;
   Fd listening_;
   Fd backend_;
-  NoProtocol protocol_;
+  HttpProtocol protocol_;
   std::unique_ptr<Worker> worker_;
   std::size_t begun_ = 0;
 };

@@ -14,8 +14,8 @@
 #include "metrics/registry.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/session/http/connection.h"
+#include "proxy/session/http/http_protocol.h"
 #include "proxy/session/worker.h"
-#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -39,9 +39,8 @@ class ManyClients {
     listener.name = "web";
     listener.pool = "main";
     listener.trusted_proxies = {*net::Cidr::parse("127.0.0.8/32")};
-    worker = std::make_unique<Worker>(shared, 0,
-                                      std::make_shared<const Snapshot>(all, std::vector<std::shared_ptr<Pool>>{pool_}),
-                                      no_protocol, &clock);
+    worker = std::make_unique<Worker>(
+        shared, 0, std::make_shared<const Snapshot>(all, std::vector<std::shared_ptr<Pool>>{pool_}), protocol, &clock);
     shared.workers = {worker.get()};
   }
   ~ManyClients() {
@@ -51,12 +50,7 @@ class ManyClients {
 
   Script& client(const char* address = "127.0.0.9:9") {
     clients_.push_back(std::make_unique<Script>());
-    ++shared.connections;
-    auto connection = std::make_unique<HttpConnection>(*worker, 0, clients_.back()->make_stream(),
-                                                       net::Address::parse(address).value());
-    auto& started = *connection;
-    worker->own(std::move(connection));
-    started.start();
+    worker->accepted(0, clients_.back()->make_stream(), net::Address::parse(address).value());
     return *clients_.back();
   }
 
@@ -129,7 +123,7 @@ class ManyClients {
   metrics::Registry registry_{1, "test"};
   Shared shared{1000, registry_};
   ManualClock clock;
-  NoProtocol no_protocol;
+  HttpProtocol protocol;
   std::unique_ptr<Worker> worker;
 
  private:

@@ -127,8 +127,7 @@ struct WebSocketFixture {
     shared->workers = {worker.get()};
     if (in_batches) worker->loop().watch_descriptor(always_ready.value(), [] {});
     in_round([&] {
-      shared->connections = 1;
-      worker->cells().connections.add(1);
+      ConnectionToken token(*worker);
       Seatholder seat;
       auto record = std::make_unique<SessionRecord>(*worker, seat, Protocol::WebSocket, 0, net::IpAddress{}, 0);
       record->route = std::make_shared<const RouteSettings>(route);
@@ -139,6 +138,7 @@ struct WebSocketFixture {
       request.has_key = true;
       const auto pick = shared->affinity.reserve(record->member, request, clock.now(), departing);
       record->picked(pick.reason);
+      token.move_to(*record);
       ref = record->member.ref;
       auto made = std::make_unique<WebSocketSession>(*worker, std::move(record), client.script.make_stream(), Outlet{},
                                                      backend.script.make_stream());
