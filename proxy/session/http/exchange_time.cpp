@@ -170,7 +170,7 @@ bool Exchange::carry_out(Due due) {
     return false;
   case Due::LongPoll:
     record_->set_protocol(Protocol::LongPoll);
-    record_->count_opened(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
+    record_->count_opened(client_.version());
     break;
   case Due::Probe:
     probe_both();
