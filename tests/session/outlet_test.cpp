@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "metrics/registry.h"
-#include "proxy/session/worker.h"
 #include "tests/session/log_lines.h"
-#include "tests/session/no_protocol.h"
+#include "tests/session/lone_worker.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -20,13 +18,7 @@ namespace {
 
 using net::IoStatus;
 
-struct Fixture {
-  ManualClock clock;
-  metrics::Registry registry{1, "test"};
-  Shared shared{1000, registry};
-  NoProtocol no_protocol;
-  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}),
-                no_protocol, &clock};
+struct Fixture : LoneWorker {
   Script peer;
   std::unique_ptr<net::Stream> stream = peer.make_stream();
   Outlet outlet;

@@ -75,9 +75,9 @@ class Backends {
     }
   }
 
-  void turn() {
+  void run_round() {
     for (auto& client : clients_) client->step();
-    worker_->loop().tick_by(clock.now());  // so that the turn ends though nothing comes
+    worker_->loop().tick_by(clock.now());  // so that the round ends though nothing comes
     worker_->run_round();
     for (auto& backend : backends_) {
       if (backend.full) continue;
@@ -89,19 +89,19 @@ class Backends {
       for (std::size_t i = 0; i < backend.connections.size(); ++i) hear(backend, i);
     }
   }
-  void turns() {
-    for (int i = 0; i < 6; ++i) turn();
+  void run_rounds() {
+    for (int i = 0; i < 6; ++i) run_round();
   }
   void pass(Duration time) {
     clock.advance(time);
-    turns();
+    run_rounds();
   }
 
   void asks(Script& client, std::string_view request) {
     for (auto& backend : backends_) backend.heard.clear();
     client.written.clear();
     client.brings(request);
-    turns();
+    run_rounds();
   }
   // What it has heard since the last request.
   const std::string& heard(Name name) const { return backends_[name].heard; }
@@ -112,11 +112,11 @@ class Backends {
     const Fd& fd = backends_[name].connections[backends_[name].talking];
     BOOST_TEST_REQUIRE(fd.open());
     BOOST_TEST_REQUIRE(::send(fd.value(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-    turns();
+    run_rounds();
   }
   void loses_its_connections(Name name) {
     for (auto& connection : backends_[name].connections) connection.reset();
-    turns();
+    run_rounds();
   }
   // Nobody listens there any more; its connections are lost, too.
   void dies(Name name) {
@@ -161,7 +161,7 @@ class Backends {
     pollfd readable{one.connections.back().value(), POLLIN, 0};
     while (one.heard.size() < size && ::poll(&readable, 1, 5000) > 0) {
       hear(one, one.connections.size() - 1);
-      turn();
+      run_round();
     }
     BOOST_TEST(one.heard.size() == size);
     one.reads = true;
@@ -178,7 +178,7 @@ class Backends {
     SessionRefs departing;
     shared.affinity.take_turn(*pool_, key, backend(name), 100, true, departing);
     shared.dismiss(departing, CloseReason::Drained);
-    turns();
+    run_rounds();
   }
   Worker& worker() { return *worker_; }
 

@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_send_the_rest_gets_408) {
   pass(seconds(9));
   BOOST_TEST(one.written == "");
   one.brings("x");
-  turns();
+  run_rounds();
   pass(seconds(9));
   BOOST_TEST(one.written == "");
   pass(seconds(1) + milliseconds(40));
@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_takes_its_answer_slowly_is_not_cut_for_a_requ
   }
   BOOST_TEST(!one.closed);
   one.room = Script::kAny;
-  turns();
+  run_rounds();
 }
 
 BOOST_AUTO_TEST_CASE(a_backend_that_takes_a_request_behind_its_answers_beginning_is_let) {
