@@ -145,7 +145,7 @@ class Backends {
       char byte;
       if (::recv(fd.value(), &byte, 1, MSG_PEEK) != 0) one.connections.push_back(std::move(fd));  // 0: it filled
     }
-    turns();
+    run_rounds();
   }
   void reads(Name name, bool does) { backends_[name].reads = does; }
   // It reads so much of what has come, at most.
