@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A worker's table of listeners: which ids are given, held and freed.
 #include "proxy/session/listener.h"
 
 #include <boost/test/unit_test.hpp>
