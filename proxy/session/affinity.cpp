@@ -69,7 +69,7 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
   if (learned != nullptr) {
     Backend& backend = *learned->backend;
     const BackendState state = backend.state.load(std::memory_order_relaxed);
-    const bool is_held_there = held ? found->second.backend == &backend : state == BackendState::Ready;
+    const bool is_held_there = held ? found->second.backend == &backend : backend.is_ready();
     // Its checks call it down: the session leaves where another could take its key, and else lives on.
     const bool has_left = !backend.is_up() && request.pool->view().has_available_besides(backend, request.tried);
     if (has_left || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};

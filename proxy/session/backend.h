@@ -47,11 +47,12 @@ class Backend {
   std::atomic<std::uint32_t> learned_ids{0};  // that lead here
 
   bool is_up() const { return health.load(std::memory_order_relaxed) != BackendHealth::Down; }
-  // May take new keys.
-  bool is_available() const {
-    return state.load(std::memory_order_relaxed) == BackendState::Ready &&
-           health.load(std::memory_order_relaxed) == BackendHealth::Up && !removed.load(std::memory_order_relaxed);
+  // Neither drained nor removed: new keys go there while it is well.
+  bool is_ready() const {
+    return state.load(std::memory_order_relaxed) == BackendState::Ready && !removed.load(std::memory_order_relaxed);
   }
+  // May take new keys.
+  bool is_available() const { return is_ready() && health.load(std::memory_order_relaxed) == BackendHealth::Up; }
   // May keep what it holds: the key's turn moves its entry elsewhere, so a draining backend still serves.
   bool serves() const { return state.load(std::memory_order_relaxed) != BackendState::Drained && is_up(); }
 

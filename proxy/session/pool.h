@@ -77,7 +77,8 @@ class Pool {
 
   // From now on picks see the next view. The old one is freed when each worker has ended the round that it was in.
   // Backends that have left it keep their sessions and their keys until those end or their turn comes: a drain is the
-  // caller's business. Requires: no other change was exchanged since it was prepared; `workers` outlives their answers.
+  // caller's business. Requires: no other change was exchanged, and nothing buried, since it was
+  // prepared; `workers` outlives their answers.
   void exchange(Change change, Workers& workers);
 
   // The removed backends in which nobody counts any more, for the caller to free after all of its own that refers to

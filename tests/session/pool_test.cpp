@@ -233,6 +233,17 @@ BOOST_AUTO_TEST_CASE(a_session_that_comes_while_the_ids_are_closed_is_waited_for
   BOOST_TEST(rounds_until_free() == 2);
 }
 
+BOOST_AUTO_TEST_CASE(a_learned_id_brings_no_new_key_to_a_removed_backend) {
+  Tab& tab = open_at("a");
+  table().learn(tab.member, "sid", clock.now());
+  close(tab);
+  Backend& a = backend("a");
+  table().keys_on(a, true);
+  change_to({"b", "c", "d"});
+  BOOST_TEST(open_learned("sid").pick.outcome == Affinity::Outcome::Gone);
+  BOOST_TEST(a.keys == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(a_removed_backend_that_comes_back_is_the_same) {
   Tab& tab = open_at("a");
   change_to({"b", "c", "d"});
