@@ -57,7 +57,8 @@ BOOST_AUTO_TEST_CASE(one_that_takes_nothing_for_stall_timeout_is_not) {
   asks_all();
   for (int i = 0; i < 8; ++i) pass(seconds(1));
   BOOST_TEST(one.written == "");
-  for (int i = 0; i < 8; ++i) pass(seconds(1));
+  // The kernels on both sides may still be moving bytes when the first of these seconds have passed.
+  for (int i = 0; i < 60 && one.written.empty(); ++i) pass(seconds(1));
   BOOST_TEST(one.written.starts_with("HTTP/1.1 504"), one.written);
   BOOST_TEST(failures[a] == 1);
 }
