@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "proxy/base/crypto.h"
+#include "proxy/base/planted_fault.h"
 #include "proxy/base/prefetch.h"
 
 namespace limpet::session {
@@ -159,6 +160,7 @@ std::optional<Affinity::Learned> Affinity::look_up_learned(const Pool& pool, std
 
 Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Time now, SessionRefs& departing) {
   assert(member.entry == nullptr);
+  before_shared_call();
   if (!request.learned_id.empty()) {
     const auto learned = look_up_learned(*request.pool, request.learned_id, now, request.pool->settings->learn_ttl);
     if (learned) return reserve_keyed(member, request, learned->key, &*learned, now, departing);
@@ -266,6 +268,7 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const PickRequest& req
 }
 
 bool Affinity::is_still_placed(const Member& member) {
+  before_shared_call();
   if (member.entry == nullptr) return false;
   Shard& shard = shard_of(member.entry->key->pool, member.entry->key->key);
   const std::lock_guard lock(shard.mutex);
@@ -273,6 +276,7 @@ bool Affinity::is_still_placed(const Member& member) {
 }
 
 Affinity::Pick Affinity::reserve_next(Member& member, const PickRequest& request, Time, SessionRefs& departing) {
+  before_shared_call();
   Entry& entry = *member.entry;
   Shard& shard = shard_of(entry.key->pool, entry.key->key);
   const std::lock_guard lock(shard.mutex);
@@ -291,6 +295,7 @@ Affinity::Pick Affinity::reserve_next(Member& member, const PickRequest& request
 }
 
 void Affinity::release(Member& member, Time now) {
+  before_shared_call();
   if (member.entry == nullptr) return;
   Entry& entry = *member.entry;
   const Pool& pool = *entry.key->pool;
@@ -320,6 +325,7 @@ void Affinity::expect_release(const Member& member) {
 }
 
 void Affinity::learn(const Member& member, std::string_view id, Time now) {
+  before_shared_call();
   if (member.entry == nullptr || id.empty() || id.size() > kMostId) return;
   if (member.entry->key->key.size() > kMostKeyOfId) return;
   const Pool& pool = *member.entry->key->pool;
@@ -345,6 +351,7 @@ void Affinity::learn(const Member& member, std::string_view id, Time now) {
 }
 
 void Affinity::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {
+  before_shared_call();
   Shard& shard = shard_of(&pool, id);
   const std::lock_guard lock(shard.learned_mutex);
   const auto found = shard.learned.find(KeyView{&pool, id});
@@ -380,12 +387,13 @@ std::vector<Affinity::KeyOnBackend> Affinity::keys_on(const Backend& backend, bo
 
 bool Affinity::take_turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
                          SessionRefs& departing) {
+  before_shared_call();
   Shard& shard = shard_of(&pool, key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(KeyView{&pool, key});
   if (found == shard.entries.end()) return false;
   Entry& entry = found->second;
-  if (moves && entry.backend == &from) {
+  if (moves && entry.backend == &from && !planted(Planted::OldEntryKept)) {
     thread_local std::vector<balancer::Candidate> candidates;
     thread_local std::vector<balancer::Index> scratch;
     pool.candidates({}, candidates);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/base/log.h"
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/http/exchange.h"
 #include "proxy/wire/grammar.h"
 #include "proxy/wire/http/append.h"
@@ -70,7 +71,7 @@ void Exchange::start(std::size_t head_size) {
   binds_backend_ = wire::has_connection_credentials(head_->fields);
   if (!admit(head_size)) return;
   request_text_ = worker_.texts().lease();
-  request_text_->clear();
+  if (!planted(Planted::HeadLeftBehind)) request_text_->clear();
   request_text_->reserve(head_size + kAddedToHead);
   append_request_head(*request_text_);
   pick();
@@ -253,7 +254,7 @@ void Exchange::connect(bool just_picked) {
 
 void Exchange::connected(bool just_picked) {
   // A turn may have come while this session was connecting: it looks again before it opens.
-  if (!just_picked && !pick_request_->reaches_old_backend &&
+  if (!just_picked && !pick_request_->reaches_old_backend && !planted(Planted::TurnIgnored) &&
       !worker_.shared().affinity.is_still_placed(record_->member)) {
     return pick_again();
   }
