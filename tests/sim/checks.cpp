@@ -189,7 +189,7 @@ void Checks::look_at_goodbyes() {
   for (const auto& link : said_goodbye_) {
     if (link->last_bytes != kCloseFrame) {
       world_.fail("drained_without_goodbye",
-                  "#" + std::to_string(link->id()) + " counts as drained and has not got its Close");
+                  "#" + std::to_string(link->id()) + " counts as drained, its last bytes are " + std::to_string(link->last_bytes));
     }
   }
   said_goodbye_.clear();

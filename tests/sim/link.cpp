@@ -121,6 +121,7 @@ void Link::transmit(Pipe& pipe) {
   if (pipe.reset_sent || !open_) return;
   while (!pipe.queue.empty() && pipe.arrived.size() + pipe.flying < nature_.window) {
     const std::size_t room = nature_.window - pipe.arrived.size() - pipe.flying;
+    if (room < std::min(pipe.queue.size(), nature_.window / 4)) break;  // as TCP avoids silly windows
     const std::size_t size = segment_size(std::min(pipe.queue.size(), room));
     if (size < pipe.queue.size()) world_.count("split");
     Time at = world_.now() + nature_.latency + dice_.between(Duration{0}, nature_.jitter);
@@ -162,6 +163,7 @@ void Link::arrive(Pipe& pipe) {
   pipe.flying -= segment.bytes.size();
   schedule(pipe);
   const bool for_proxy = &pipe == &to_proxy_;
+  if (!for_proxy && stream_ != nullptr) stream_->mark();  // there is room in the send buffer again
   if (pipe.closed) {  // nobody is there
     Pipe& back = for_proxy ? to_actor_ : to_proxy_;
     if (!segment.bytes.empty() && !back.reset_sent) {

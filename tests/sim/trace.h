@@ -16,6 +16,7 @@ class Trace {
  public:
   explicit Trace(std::FILE* to) : to_(to) {}
 
+  void stop() { to_ = nullptr; }
   bool is_on() const { return to_ != nullptr; }
   // `columns`: as the legend says, without blanks at the ends.
   void line(Duration since_start, const std::string& columns, std::string_view text) {
@@ -27,7 +28,7 @@ class Trace {
   }
 
  private:
-  std::FILE* const to_;
+  std::FILE* to_;
 };
 
 // What may stand in a trace: printable, on one line, the beginning of what is long.

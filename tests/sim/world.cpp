@@ -55,6 +55,7 @@ World::World(const Scenario& scenario, Trace& trace)
 
 World::~World() {
   stage.before_shared = nullptr;
+  trace_.stop();
   core_.drop_workers();
   log::redirect(nullptr);
 }
@@ -79,7 +80,8 @@ void World::run_round(Thread& thread) {
     checks_.after_round(*thread.worker);
   } else {
     control_loop_.run_round();
-    checks_.after_control_round();
+    const bool within_another = std::ranges::count_if(threads_, &Thread::running) > 1;
+    if (!within_another) checks_.after_control_round();
   }
   thread.running = false;
 }
