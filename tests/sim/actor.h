@@ -45,6 +45,9 @@ class Actor {
   virtual std::string name() const = 0;
   // At the end, after healing: "" where its user would call its state fine, else what is wrong.
   virtual std::string complaint() const = 0;
+  virtual void start() {}  // its first deed; on a backend nothing
+  virtual void heal() {}   // from now on no trouble of its own making: it is quick, and leaves nobody
+  virtual void rest() {}   // begins nothing new; what it holds open stays open
 };
 
 // What an actor may ask of the world.
