@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "tests/sim/entropy.h"
+#include "tests/sim/inhabitants.h"
 #include "tests/sim/operator.h"
-#include "tests/sim/plain_actors.h"
 #include "tests/sim/weather.h"
 
 namespace limpet::sim {
@@ -18,46 +18,18 @@ namespace {
 constexpr Duration kConvalescence = 40s;  // after healing, until everyone has to be well
 constexpr Duration kForgetting = 60s;     // until all that is kept for a while has expired
 
-struct Inhabitants {
-  std::vector<std::unique_ptr<PlainBackend>> backends;
-  std::vector<std::unique_ptr<PlainClient>> clients;
-};
+}  // namespace
 
-Inhabitants populate(World& world) {
+static void live(World& world) {
   const auto& scenario = world.scenario();
-  Dice dice(scenario.seed * 7 + 8);
-  Inhabitants all;
-  PlainBackend::Habits habits;
-  habits.says_too_much = dice.chance(0.3);
-  habits.dies_in_mid_answer = dice.chance(0.3);
-  habits.quiet = scenario.is_pace;
-  for (std::size_t b = 0; b < world.hosts().size(); ++b) {
-    all.backends.push_back(std::make_unique<PlainBackend>(world, world.hosts()[b].name, habits));
-    world.inhabit(b, *all.backends.back());
-  }
-  for (unsigned i = 0; i < scenario.websockets; ++i) {
-    const std::string key = "u" + std::to_string(scenario.is_pace ? i : i / 3);
-    all.clients.push_back(
-        std::make_unique<WebSocketUser>(world, "ws" + std::to_string(i), key, scenario.is_pace));
-    all.clients.back()->start(dice.between(0ns, 2s));
-  }
-  for (unsigned i = 0; i < scenario.requests; ++i) {
-    const std::string key = dice.chance(0.5) ? "u" + std::to_string(i / 3) : "";
-    all.clients.push_back(std::make_unique<RequestUser>(world, "http" + std::to_string(i), key));
-    all.clients.back()->start(dice.between(0ns, 2s));
-  }
-  return all;
-}
-
-void live(World& world) {
-  const auto& scenario = world.scenario();
-  const Inhabitants all = populate(world);
+  const Inhabitants all(world);
   Weather weather(world);
   Operator operator_(world);
   weather.start();
   operator_.start();
   if (!world.run_until(world.start() + scenario.takes)) return;
   weather.stop();
+  all.heal();
   world.heal();
   if (!scenario.orders.stops) {
     operator_.stop();
@@ -75,8 +47,6 @@ void live(World& world) {
   if (!world.run_until(world.now() + kForgetting)) return;
   world.checks().nothing_is_left();
 }
-
-}  // namespace
 
 Outcome run_seed(std::uint64_t seed, Planted planted, std::FILE* trace_to) {
   Outcome outcome;

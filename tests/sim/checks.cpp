@@ -62,7 +62,9 @@ void Checks::after_step() {
 
 // --- sessions and keys ---
 
-bool Checks::is_heavy(const Backend& backend, std::string_view key) const {
+// Turns of a key above 5% of the sessions are spread; where the drain is called off in between it stays on both.
+bool Checks::may_be_split(const Backend& backend, std::string_view key) const {
+  if (split_.contains(key)) return true;
   const auto found = drains_.find(backend.name);
   return found != drains_.end() && std::ranges::find(found->second.heavy, key) != found->second.heavy.end();
 }
@@ -95,13 +97,13 @@ void Checks::look_at_sessions() {
         drain->second.turned.emplace(key, now);
       }
       if (drain != drains_.end() && is_new && !member.leaving && !key.empty() && !leaving_ &&
-          drain->second.turned.contains(key) && !is_heavy(*member.backend, key)) {
+          drain->second.turned.contains(key) && !may_be_split(*member.backend, key)) {
         world_.fail("new_session_after_turn", "key '" + key + "' has a new session on " + member.backend->name);
       }
       if (!member.leaving && !key.empty() && !leaving_) {
         const auto [place, first] = places.emplace(key, member.backend);
-        if (!first && place->second != member.backend && !is_heavy(*place->second, key) &&
-            !is_heavy(*member.backend, key)) {
+        if (!first && place->second != member.backend && !may_be_split(*place->second, key) &&
+            !may_be_split(*member.backend, key)) {
           world_.fail("key_on_two_backends",
                       "key '" + key + "' is on " + place->second->name + " and on " + member.backend->name);
         }
@@ -176,6 +178,12 @@ void Checks::finished(const std::string& line) {
   if (!value_of(line, "pick_reason").empty() && value_of(line, "pick_reason") != "\"\"") {
     ++ends_[std::string(value_of(line, "backend"))];
     world_.count("pick: " + std::string(value_of(line, "pick_reason")));
+  }
+  if (reason == "cut" || reason == "slow_client" || reason == "shutdown") {
+    const auto cut = clients_.find(std::string(value_of(line, "client")));
+    if (cut != clients_.end()) {
+      if (const auto link = cut->second.lock()) world_.commons().troubles.befall(link->actor().name(), world_.now());
+    }
   }
   if (value_of(line, "protocol") == "websocket" && reason == "drained" && value_of(line, "status") == "101") {
     const auto found = clients_.find(std::string(value_of(line, "client")));
@@ -264,6 +272,9 @@ void Checks::made_ready(const std::string& backend) {
   const auto found = drains_.find(backend);
   if (found == drains_.end()) return;
   look_at_drain(backend, found->second);
+  for (const auto& key : found->second.heavy) {
+    if (found->second.turned.contains(key)) split_.insert(key);
+  }
   drains_.erase(found);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -74,7 +75,7 @@ class Checks {
   void look_at_drain(const std::string& backend, const Drain& drain);
   void look_at_goodbyes();
   const session::Session* session_of(const SimStream& stream) const;
-  bool is_heavy(const session::Backend& backend, std::string_view key) const;
+  bool may_be_split(const session::Backend& backend, std::string_view key) const;
 
   World& world_;
   std::map<Ref, Seen> seen_;
@@ -86,6 +87,7 @@ class Checks {
   std::uint64_t steps_ = 0;
   std::size_t last_count_ = 0;
   std::size_t check_streams_ = 0;
+  std::set<std::string, std::less<>> split_;  // keys whose spread turns were called off half-way
   bool leaving_ = false;
 };
 

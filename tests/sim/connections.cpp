@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "tests/sim/actors/backend.h"
 #include "tests/sim/world.h"
 
 namespace limpet::sim {
@@ -113,7 +114,9 @@ Result<std::unique_ptr<net::Stream>> World::dial(std::size_t thread, net::Loop& 
 void World::try_dial(const std::shared_ptr<Link>& link, std::size_t host, int attempt) {
   SimStream* const stream = link->stream();
   if (stream == nullptr) return;  // given up
-  switch (hosts_[host].state) {
+  const auto* backend = dynamic_cast<const Backend*>(hosts_[host].actor);
+  const bool is_down = backend != nullptr && !backend->up();
+  switch (is_down ? Host::State::Refuses : hosts_[host].state) {
   case Host::State::Up:
     link->open();
     return stream->connected(0);
@@ -141,6 +144,15 @@ void World::stream_closed(Link& link) {
   if (is_tracing()) trace("#" + std::to_string(link.id()) + " closed by the proxy");
 }
 
+void World::wrong(Link& link) {
+  commons_.troubles.befall(link.actor().name(), now());
+  if (link.backend.empty()) return;
+  if (const auto* backend = dynamic_cast<const Backend*>(&link.actor())) {
+    commons_.troubles.befall(backend->client_of(link), now());
+  }
+  commons_.troubles.kept_connection_closed(now());
+}
+
 // --- the end ---
 
 void World::heal() {
@@ -148,6 +160,7 @@ void World::heal() {
   for (Thread& thread : threads_) thread.short_until = {};
   const auto links = links_;
   for (const auto& [id, link] : links) {
+    if (link->is_dark() || link->is_clogged()) wrong(*link);
     if (link->is_dark()) {
       link->break_off();
     } else {

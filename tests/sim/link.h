@@ -110,6 +110,7 @@ class Link final : public End, public std::enable_shared_from_this<Link> {
   void abandon();
   bool is_over() const { return over_; }
   bool is_dark() const { return dark_; }
+  bool is_clogged() const { return clogged_; }
   bool actor_gone() const { return actor_closed_; }
   bool was_reset_by_actor() const { return to_proxy_.reset_sent; }
 

@@ -119,6 +119,7 @@ void Operator::stop_process() {
   world_.count("stop");
   world_.trace("operator stops the process");
   world_.checks().process_leaves();
+  world_.commons().troubles.befall_all(world_.now());
   world_.core().stop();
 }
 

@@ -93,11 +93,12 @@ void PlainBackend::answer(std::uint64_t id, const std::string& path) {
   }
   if (habits_.says_too_much && r % 3 == 0) {
     const Duration later(r % 2 == 0 ? 0 : nature_.random().next() % 5'000'000);
-    nature_.after(later, [this, id] {
+    nature_.after(later, [this, id, path] {
       Connection* const speaker = find(id);
       if (speaker == nullptr) return;
       nature_.count("backend says too much");
-      speaker->end->send("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstray\n");
+      const std::string stray = "stray " + path + "\n";
+      speaker->end->send("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(stray.size()) + "\r\n\r\n" + stray);
     });
   }
   connection->busy = false;
@@ -262,6 +263,10 @@ void RequestUser::on_bytes(End& end, std::string_view bytes) {
   nature_.count("answer: " + std::to_string(answer->status()));
   if (answer->status() == 200) {
     is_well();
+    if (answer->body.starts_with("stray /" + name_ + ".")) {
+      nature_.count("client gets what followed an answer of its own");
+      return end.close();
+    }
     if (!answer->body.starts_with(asked_ + "\n")) {
       return fail("foreign_bytes", "asked for " + asked_ + ", got " + shown(answer->body));
     }

@@ -57,9 +57,7 @@ class PlainBackend final : public Actor {
 class PlainClient : public Actor {
  public:
   PlainClient(Nature& nature, std::string name) : nature_(nature), name_(std::move(name)) {}
-  void start(Duration in) {
-    nature_.after(in, [this] { connect(); });
-  }
+  void start() override { connect(); }
   void on_refused(End&) override { gone(); }
   void on_closed(End&, bool) override { gone(); }
   std::string name() const override { return name_; }

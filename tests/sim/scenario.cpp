@@ -38,7 +38,7 @@ session::Settings draw_settings(Dice& dice, bool small, unsigned backends) {
   pool->keepalive_timeout = ms(500, 10'000, dice);
   pool->keepalive_connections = static_cast<unsigned>(dice.one_of({0, 1, 4, 64}));
   pool->learn_ttl = 10s;
-  pool->keys = {{KeySource::Kind::Header, "X-User", 0}, {KeySource::Kind::Query, "user", 0}};
+  pool->keys = {{KeySource::Kind::Header, "X-User", 0}, {KeySource::Kind::Header, "x-sim-key", 0}};
   pool->learn = {{session::LearnSource::Kind::EngineIo, ""}};
   pool->cookie.enabled = dice.chance(0.5);
   pool->health.check = dice.one_of({session::HealthSettings::Check::Tcp, session::HealthSettings::Check::None});
@@ -113,8 +113,14 @@ Scenario Scenario::of(std::uint64_t seed) {
   orders.scrapes = dice.chance(0.5);
   orders.stops = dice.chance(0.15);
 
+  scenario.is_plain = scenario.is_pace || dice.chance(0.4);
   scenario.websockets = static_cast<unsigned>(dice.between(1, 12));
   scenario.requests = static_cast<unsigned>(dice.between(1, 12));
+  // What follows later than limpet waits for it is the next answer to anyone.
+  scenario.backends_say_too_much = dice.chance(0.4) && scenario.latency <= 500us && !scenario.weather.clogs &&
+                                   !scenario.small_buffers && !scenario.tiny_splits;
+  scenario.backends_die = dice.chance(0.4);
+  scenario.backends_lie = dice.chance(0.2);
   scenario.takes = std::chrono::seconds(dice.between(10, 25));
   if (scenario.is_pace) {
     scenario.weather = {};

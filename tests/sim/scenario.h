@@ -65,6 +65,10 @@ struct Scenario {
   } orders;
 
   // --- the clients ---
+  bool is_plain = false;  // of plain_actors.h alone
+  bool backends_say_too_much = false;
+  bool backends_die = false;
+  bool backends_lie = false;
   unsigned websockets = 0;
   unsigned requests = 0;
   bool is_pace = false;  // a drain of many sessions that nobody disturbs

@@ -36,9 +36,15 @@ void Weather::clog() {
   world_.count("clog");
   for (const auto& [id, link] : world_.links()) {
     if (!dice_.chance(0.3)) continue;
-    world_.plan(dice_.between(0ns, 500ms), [link = link] { link->clog(); });
-    world_.plan(dice_.between(500ms, 4s), [link = link] {
-      if (!link->is_dark()) link->unclog();
+    world_.plan(dice_.between(0ns, 500ms), [this, link = link] {
+      if (link->is_over()) return;
+      world_.wrong(*link);
+      link->clog();
+    });
+    world_.plan(dice_.between(500ms, 4s), [this, link = link] {
+      if (link->is_over() || link->is_dark()) return;
+      world_.wrong(*link);
+      link->unclog();
     });
   }
 }
@@ -49,6 +55,7 @@ void Weather::go_dark() {
   auto at = links.begin();
   std::advance(at, static_cast<std::ptrdiff_t>(dice_.below(links.size())));
   world_.count("a link goes dark");
+  world_.wrong(*at->second);
   at->second->go_dark();
 }
 
@@ -59,6 +66,7 @@ void Weather::break_one() {
   std::advance(at, static_cast<std::ptrdiff_t>(dice_.below(links.size())));
   world_.count("a link breaks");
   const auto link = at->second;
+  world_.wrong(*link);
   link->break_off();
 }
 
@@ -71,7 +79,9 @@ void Weather::break_host() {
   host.state = Host::State::Refuses;
   const auto links = world_.links();
   for (const auto& [id, link] : links) {
-    if (link->backend == host.name && link->is_open()) link->break_off();
+    if (link->backend != host.name || !link->is_open()) continue;
+    world_.wrong(*link);
+    link->break_off();
   }
   world_.plan(dice_.between(100ms, 3s), [this, &host] {
     if (!over_) host.state = Host::State::Up;
@@ -88,12 +98,14 @@ void Weather::host_state() {
   Host& host = hosts[dice_.below(hosts.size())];
   host.state = states[dice_.below(states.size())];
   world_.trace(host.name + " takes no connects");
+  world_.commons().troubles.befall_all(world_.now());
   world_.plan(dice_.between(100ms, 5s), [this, &host] {
     if (!over_) host.state = Host::State::Up;
   });
 }
 
 void Weather::few_descriptors() {
+  world_.commons().troubles.befall_all(world_.now());
   world_.shorten_descriptors(dice_.below(world_.thread_count()), dice_.between(1ms, 1s));
 }
 

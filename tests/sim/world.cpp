@@ -38,6 +38,7 @@ World::World(const Scenario& scenario, Trace& trace)
     session::Worker& worker =
         core_.add_worker({std::make_unique<SimWaiter>(thread.woken), std::make_unique<SimTransport>(*this, w + 1)},
                          &clock_, worker_random_.back().get());
+    if (scenario.outbox > 0) worker.outbox().shrink(scenario.outbox);
     thread.name = "w" + std::to_string(w);
     thread.loop = &worker.loop();
     thread.worker = &worker;

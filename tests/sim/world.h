@@ -16,6 +16,7 @@
 #include "proxy/server/control_core.h"
 #include "proxy/session/http/http_protocol.h"
 #include "tests/sim/actor.h"
+#include "tests/sim/actors/commons.h"
 #include "tests/sim/checks.h"
 #include "tests/sim/dice.h"
 #include "tests/sim/event_queue.h"
@@ -99,6 +100,9 @@ class World final : public Nature, private log::Sink, private log::LineSink {
   std::map<std::uint64_t, std::shared_ptr<Link>>& links() { return links_; }
   std::size_t open_streams() const { return open_streams_; }
   Checks& checks() { return checks_; }
+  Commons& commons() { return commons_; }
+  // Something befalls this link that is no doing of the proxy.
+  void wrong(Link& link);
   void shorten_descriptors(std::size_t thread, Duration how_long) { threads_[thread].short_until = now() + how_long; }
   std::size_t thread_count() const { return threads_.size(); }
   void trace(std::string_view text, int thread = -1);
@@ -154,6 +158,7 @@ class World final : public Nature, private log::Sink, private log::LineSink {
   Dice link_dice_;
   Dice actors_dice_;
   EventQueue events_;
+  Commons commons_;
   std::vector<Host> hosts_;
   std::map<std::uint64_t, std::shared_ptr<Link>> links_;
   std::uint64_t last_link_ = 0;
