@@ -57,6 +57,7 @@ World::World(const Scenario& scenario, Trace& trace)
 World::~World() {
   stage.before_shared = nullptr;
   trace_.stop();
+  over_ = true;  // its inhabitants have gone
   core_.drop_workers();
   log::redirect(nullptr);
 }
@@ -190,6 +191,7 @@ void World::write(log::Level level, std::string_view message, log::Items items) 
 }
 
 void World::line(const std::string& text) {
+  if (over_) return;
   checks_.finished(text);
   if (trace_.is_on()) trace("end: " + text);
 }

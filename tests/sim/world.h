@@ -166,6 +166,7 @@ class World final : public Nature, private log::Sink, private log::LineSink {
   std::uint64_t same_time_steps_ = 0;
   std::uint16_t last_port_ = 1024;
   bool emptied_ = false;
+  bool over_ = false;
   std::string failed_check_;
   std::string failure_;
   Tally tally_;
