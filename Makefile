@@ -5,7 +5,7 @@
 #   make run         build and start the demo (http://127.0.0.1:8080); ARGS="--port 9000"
 #   make test        build everything and run every test
 #   make build       the release binary, build/limpet
-#   make check       licence lines, format, floors, clang-tidy
+#   make check       licence lines, format, floors, names, clang-tidy
 #   make asan        the tests under AddressSanitizer and UndefinedBehaviorSanitizer; likewise make tsan
 #   make fuzz        every fuzz target for FUZZ_SECONDS
 #   make bench       measure; make bench-gate fails where a bound is broken

@@ -54,7 +54,7 @@ void write_client_families(Sheet& sheet, Workers workers) {
 }
 
 void write_loop_families(Sheet& sheet, Workers workers) {
-  sheet.family(Kind::Histogram, "limpet_loop_lag_seconds", "How long a turn of a worker's loop takes.");
+  sheet.family(Kind::Histogram, "limpet_loop_lag_seconds", "How long a round of a worker's loop takes.");
   write_histogram<kLagBounds>(
       sheet, {}, workers, true, [](const WorkerBlock& worker) -> const auto& { return worker.cells.loop_lag; });
   sheet.family(Kind::Gauge, "limpet_buffered_bytes", "Bytes that slow peers have not taken.");

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Everything that can be checked without running limpet: licence lines, shell syntax, format, floors, clang-tidy. Goes through
-# all of them and fails at the end if any failed.
+# Everything that can be checked without running limpet: licence lines, shell syntax, format, floors, names, clang-tidy. Goes
+# through all of them and fails at the end if any failed.
 #
 #   scripts/check.sh BUILD        BUILD has a compile_commands.json
 set -euo pipefail
@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 failed=0
 
 mapfile -t cpp < <(find balancer metrics proxy tests -name node_modules -prune -o \( -name '*.cpp' -o -name '*.h' \) -print | sort)
+mapfile -t scripts < <(grep -rlE '^#!.*\bpython3' scripts tests --exclude-dir=node_modules 2>/dev/null | sort)
 mapfile -t shell < <(grep -rlE --include='*' '^#!.*\bbash' scripts .ci conf tests --exclude-dir=node_modules 2>/dev/null | sort)
 mapfile -t others < <(find CMakeLists.txt Makefile scripts .ci conf tests balancer metrics proxy -name node_modules -prune -o -type f \
   \( -name CMakeLists.txt -o -name '*.py' -o -name '*.js' -o -name '*.mjs' -o -name '*.cjs' -o -name Makefile \) -print | sort)
@@ -32,7 +33,7 @@ licence_lines() {
       for (i = 1; i < ARGC; i++)
         if (!(ARGV[i] in has)) { print ARGV[i] ": does not begin with SPDX-License-Identifier: Apache-2.0"; bad = 1 }
       exit bad
-    }' "${cpp[@]}" "${shell[@]}" "${others[@]}"
+    }' "${cpp[@]}" "${shell[@]}" "${scripts[@]}" "${others[@]}"
 }
 
 shell_syntax() {
@@ -54,5 +55,6 @@ step licence licence_lines
 step shell shell_syntax
 step format format
 step floors scripts/check-floors
+step names scripts/check-names
 step tidy tidy
 exit "$failed"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The calls of the admin API, one table row and one function each. Checks in order: who calls (admin_guard.h), path,
+// The calls of the admin API, one table row and one function each. Checks in order: who calls (guard.h), path,
 // method, body. What the process can do and why it refuses is Control's to say.
 #include "proxy/admin/admin.h"
 

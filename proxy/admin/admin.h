@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin API: JSON over HTTP on a unix socket and, where configured, a TCP address; also /metrics, the probes and
-// the dashboard. Turns calls into calls of Control and its answers into JSON (admin_json.h). Owned by the process, on
+// the dashboard. Turns calls into calls of Control and its answers into JSON (json.h). Owned by the process, on
 // the control loop's thread. Does not decide anything about sessions, and keeps no state but its connections.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be asked of the running proxy: the one interface between the admin API (admin.h) and the process
-// (process.h). Everything is called on the control loop's thread. Answers that need the workers come later, on the same
-// thread, through the callback; the callback may be called before the function returns.
+// (server/process.h). Everything is called on the control loop's thread. Answers that need the workers come later, on
+// the same thread, through the callback; the callback may be called before the function returns.
 #pragma once
 
 #include <chrono>
@@ -17,7 +17,7 @@ namespace limpet::admin {
 using std::chrono::milliseconds;
 
 struct DrainStatus {
-  std::uint64_t total = 0;      // sessions when it began (those that joined before their key's turn added)
+  std::uint64_t total = 0;      // sessions when it began, or those open now where they are more
   std::uint64_t remaining = 0;  // sessions still open on the backend
   std::uint64_t moved = 0;      // sessions that got their farewell
   std::uint64_t cut = 0;
@@ -82,7 +82,7 @@ struct DrainOrder {
 
 enum class DrainAction : std::uint8_t { Pause, Resume, Hurry };
 
-// What a drain would do (dry run), and with the same members what it has begun to do.
+// What a drain would do, by a dry run; the same where it has begun.
 struct DrainPlan {
   std::uint64_t sessions = 0;
   std::uint64_t keys = 0;
@@ -119,11 +119,12 @@ class Control {
                                               DrainAction action) = 0;
   virtual std::optional<Refusal> ready(const std::string& pool, const std::string& backend) = 0;
 
-  // nullopt in the callback: no such pool (or, with pool "", none has the key open and the first pool is used).
+  // With pool "" the pool that holds the key is asked, and the first one where none does. nullopt: there is no such
+  // pool.
   virtual void where(const std::string& pool, const std::string& key,
                      std::function<void(std::optional<Where>)> done) = 0;
   virtual void sessions(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) = 0;
-  // Farewell to all sessions that match (limit ignored); the callback gets their number.
+  // Farewell to all sessions that match, whatever the limit; the callback gets their number.
   virtual void close(const SessionFilter& filter, std::function<void(std::uint64_t)> done) = 0;
 
   virtual void stop() = 0;  // as SIGTERM

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See admin_endpoint.h. A bufferevent that evhttp has let go of has lost its callbacks: that is how its end is seen.
+// See endpoint.h. A bufferevent that evhttp has let go of has lost its callbacks: that is how its end is seen.
 #include "proxy/admin/endpoint.h"
 
 #include <event2/buffer.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See admin_events.h. When a client vanishes, evhttp detaches the request (which is ours to free then), calls back, and
+// See events.h. When a client vanishes, evhttp detaches the request (which is ours to free then), calls back, and
 // frees the connection.
 #include "proxy/admin/events.h"
 

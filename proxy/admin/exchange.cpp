@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See admin_exchange.h. While an answer is owed evhttp neither reads nor times out, so the request stays with its
+// See exchange.h. While an answer is owed evhttp neither reads nor times out, so the request stays with its
 // connection.
 #include "proxy/admin/exchange.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The writing half of admin_json.h. Names and shapes are the public contract: members are added, never renamed.
+// The writing half of json.h. Names and shapes are the public contract: members are added, never renamed.
 #include "proxy/admin/json.h"
 
 #include <algorithm>

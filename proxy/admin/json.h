@@ -2,7 +2,7 @@
 // The admin API's JSON, both ways: what the proxy writes and the command line reads, what the command line asks and the
 // proxy reads. Requests are read strictly (an unknown member, a wrong type, a bad duration is an error that names it),
 // answers leniently (a member that is missing keeps its default), so that an older command line understands a newer
-// proxy. Control path only. nlohmann/json is included by admin_json.cpp, admin_json_read.cpp and cli_json.cpp alone.
+// proxy. Control path only. nlohmann/json is included by json.cpp, json_read.cpp and cli/json.cpp alone.
 #pragma once
 
 #include <optional>

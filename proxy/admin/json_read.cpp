@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reading half of admin_json.h. nlohmann/json reports by exceptions: none leaves this file.
+// The reading half of json.h. nlohmann/json reports by exceptions: none leaves this file.
 #include <limits>
 #include <nlohmann/json.hpp>
 

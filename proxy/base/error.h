@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can go wrong on the data path, as a value: whose fault it was, and what happened. Whether another backend may be
 // tried is not said here: that depends on what of the request has been sent, which the exchange knows. No exception
-// crosses a folder on the data path; the control path throws nothing either, but collects problems (server/config.h).
+// crosses a folder on the data path; the control path throws nothing either, but collects problems (config/config.h).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@ enum class Fault : std::uint8_t { Downstream, Upstream, Local };
 struct Error {
   Fault fault = Fault::Local;
   std::string what;
+  int code = 0;  // errno, where a system call failed on whose reason something depends
 };
 
 }  // namespace limpet

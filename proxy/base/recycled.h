@@ -37,7 +37,7 @@ class Recycled {
   }
 
  private:
-  static constexpr std::size_t kMost = 128;  // about as many as end in one turn
+  static constexpr std::size_t kMost = 128;  // about as many as end in one round
 
   struct Block {
     Block* next;

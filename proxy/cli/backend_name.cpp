@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names may themselves contain '/' (an address), so they are compared whole and never split.
+// See backend_name.h. No name holds a '/' (config/rules.cpp refuses it), so "pool/backend" means one thing; it is
+// compared as a whole with what the proxy lists, never split, and so no other rule about names is repeated here.
 #include "proxy/cli/backend_name.h"
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 namespace limpet::cli {
 
 using admin::BackendStatus;
-using admin::PoolStatus;
 
 namespace {
 

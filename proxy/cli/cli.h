@@ -6,7 +6,7 @@
 
 namespace limpet::cli {
 
-// The exit code is one of exit_code.h. The environment counts: LIMPET_ADMIN, LIMPET_TOKEN.
+// The exit code is one of base/exit_code.h. The environment counts: LIMPET_ADMIN, LIMPET_TOKEN.
 int run_command_line(int argc, const char* const* argv, Console& console);
 
 }  // namespace limpet::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// check: every problem of a configuration file, or what it holds.
+// check: prints every problem of a configuration file, or what the file holds. Asks no running proxy.
 #include "proxy/cli/commands.h"
 #include "proxy/cli/json.h"
 #include "proxy/config/config.h"

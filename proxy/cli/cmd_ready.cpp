@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ready, stop: the short orders.
+// ready, stop: orders that the proxy carries out at once, or begins to; neither command waits for more than the answer.
 #include "proxy/admin/session_filter.h"
 #include "proxy/cli/backend_name.h"
 #include "proxy/cli/commands.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// version: what this binary is made of.
+// version: limpet's version and build, and the versions of the libraries in it. The one file that may include any
+// third-party header (scripts/check-floors), to ask for its version and nothing else.
 #include <event2/event.h>
 #include <openssl/crypto.h>
 #include <spdlog/version.h>

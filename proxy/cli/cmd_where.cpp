@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// where: which backend a key goes to and why.
+// where: which backend a key goes to and why, as the proxy says; nothing is computed here.
 #include "proxy/admin/session_filter.h"
 #include "proxy/cli/backend_name.h"
 #include "proxy/cli/commands.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See drain_watch.h.
+// See drain_watch.h. Once a backend is drained its status says no more of the drain, so a view keeps what it saw last.
 #include "proxy/cli/drain_watch.h"
 
 #include <algorithm>

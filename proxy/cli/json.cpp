@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See cli_json.h.
+// See json.h. Members are added, never renamed: scripts read them.
 #include "proxy/cli/json.h"
 
 #include "proxy/admin/json_text.h"

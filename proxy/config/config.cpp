@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A configuration from end to end: text to Nodes (config_toml.cpp), Nodes to a Draft (config_tables.cpp), the checks
-// across it (config_checks.cpp), and Settings where nothing was wrong. Command-line flags become Nodes and go the same
+// A configuration from end to end: text to Nodes (toml.cpp), Nodes to a Draft (tables.cpp), the checks
+// across it (checks.cpp), and Settings where nothing was wrong. Command-line flags become Nodes and go the same
 // way.
 #include "proxy/config/config.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a configuration file: TOML in, settings out, or every problem with its place (and the first syntax error).
-// toml++ is included by config_toml.cpp alone. Called on the control path only; a failed read changes nothing.
+// toml++ is included by toml.cpp alone. Called on the control path only; a failed read changes nothing.
 #pragma once
 
 #include <chrono>

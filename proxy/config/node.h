@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Node: a TOML document as plain values with the place of each, so that everything about the configuration but the one
-// file that parses TOML (config_toml.cpp) can be read and tested without toml++. Also made by hand, from command-line
+// file that parses TOML (toml.cpp) can be read and tested without toml++. Also made by hand, from command-line
 // flags. Lives as long as one reading of a configuration, on the control path.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rules for values that mean something to a proxy: addresses, names, hosts, paths, key sources and the like. Those
-// for plain values are in config_reader.h. Addresses that are host names are resolved here, blocking, once.
+// for plain values are in reader.h. Addresses that are host names are resolved here, blocking, once.
 #pragma once
 
 #include "proxy/config/reader.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The list of keys: each with its member of Settings and its rule. Defaults are settings.h's: a key that is absent
-// leaves its member alone. A key that comes here belongs into conf/limpet.toml, too; a test compares the two.
+// The list of keys: each with its member of Settings and its rule. Defaults are those of session/settings.h: a key that
+// is absent leaves its member alone. A key that comes here belongs into conf/limpet.toml, too; a test compares the two.
 #include "proxy/config/tables.h"
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every table and key of the configuration. A Draft is what the tables say before the checks across them
-// (config_checks.cpp); its vectors have one element for each [[…]] of the file, in its order. Control path only.
+// (checks.cpp); its vectors have one element for each [[…]] of the file, in its order. Control path only.
 #pragma once
 
 #include <vector>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the configuration's contract names and this version lacks, in one place. Such a key may be written with its
 // default, which changes nothing; anything else is a problem, because ignoring it would be a lie. A version that brings
-// one of them moves its line into config_tables.cpp.
+// one of them moves its line into tables.cpp.
 #include <algorithm>
 #include <array>
 

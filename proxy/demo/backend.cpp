@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See demo_backend.h. The loop is libevent's with its own listener and bufferevents: this is a guest of the demo, not
-// the data path. Connections are destroyed between two turns of the loop, never within a callback.
+// See backend.h. The loop is libevent's with its own listener and bufferevents: this is a guest of the demo, not
+// the data path. Connections are destroyed between two rounds of the loop, never within a callback.
 #include "proxy/demo/backend.h"
 
 #include <event2/bufferevent.h>

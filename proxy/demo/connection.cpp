@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See demo_connection.h. Heads are read by wire/http1, frame ends and their legality by wire/websocket_observer; a
+// See connection.h. Heads are read by wire/http/http1, frame ends and their legality by wire/websocket/observer; a
 // frame is taken apart here only once all of it is there.
 #include "proxy/demo/connection.h"
 

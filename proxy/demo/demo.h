@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `limpet demo`: everything on one machine with no configuration. Three backends built in (demo_backend.h), the proxy
-// before them, the page (demo_page.h) and the dashboard. Runs in the foreground until a signal.
+// `limpet demo`: everything on one machine with no configuration. Three backends built in (backend.h), the proxy
+// before them, the page (page.h) and the dashboard. Runs in the foreground until a signal.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// See demo_page.h. What the page is told stands in data attributes of <body>; its script puts text into elements only
+// See page.h. What the page is told stands in data attributes of <body>; its script puts text into elements only
 // as text, never as markup.
 #include "proxy/demo/page.h"
 

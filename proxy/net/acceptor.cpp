@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See acceptor.h. Errors of accept(2) are of three kinds: of one connection, which is passed over; a want of
+// descriptors or memory, at which accepting pauses; and an empty queue.
 #include "proxy/net/acceptor.h"
 
 #include <netinet/in.h>
@@ -15,7 +17,7 @@ namespace limpet::net {
 
 namespace {
 
-constexpr unsigned kBurst = 64;  // connections taken per wake-up, so that sessions get their turn in a storm
+constexpr unsigned kBurst = 64;  // connections taken per wake-up, so that sessions are served in a storm, too
 
 Error failed(const char* what, const Address& address) {
   return Error{Fault::Local, std::string(what) + " " + address.text() + ": " + std::strerror(errno)};

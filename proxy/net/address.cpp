@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See address.h. An IpAddress keeps IPv4 as it is mapped into IPv6 (RFC 4291 §2.5.5.2) and shows it as IPv4, so that a
+// client has one address whichever socket it came by.
 #include "proxy/net/address.h"
 
 #include <arpa/inet.h>

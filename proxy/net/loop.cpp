@@ -20,7 +20,9 @@ Loop::~Loop() = default;
 Duration Loop::run_round() {
   in_round_ = false;  // somebody may have asked for the time since the last one
   ++round_;
-  const std::size_t calls = waiter_->wait(again_.empty() ? until_tick_ms() : 0);
+  // The wake-up of mail that came while earlier mail was being opened may have been taken with the earlier one's.
+  const bool may_wait = again_.empty() && !has_mail_.load(std::memory_order_acquire);
+  const std::size_t calls = waiter_->wait(may_wait ? until_tick_ms() : 0);
   now();
   dispatch(calls);
   tick_if_due();
@@ -32,12 +34,12 @@ Duration Loop::run_round() {
 void Loop::dispatch(std::size_t calls) {
   const std::size_t due = std::min(again_.size(), kMostAgain);  // who asks from here on is called in a later round
   serves_many_ = calls + due > 1;
+  if (has_mail_.load(std::memory_order_acquire)) open_mail();
   waiter_->dispatch();
   for (std::size_t i = 0; i < due; ++i) {
     if (Pollable* const pollable = std::exchange(again_[i], nullptr)) pollable->on_poll(0);
   }
   if (due > 0) again_.erase(again_.begin(), again_.begin() + static_cast<std::ptrdiff_t>(due));
-  if (has_mail_.load(std::memory_order_relaxed)) open_mail();
   if (std::exchange(serves_many_, false)) after_many_();
 }
 
@@ -66,7 +68,7 @@ void Loop::post(std::function<void()> work) {
     const std::lock_guard lock(mutex_);
     was_empty = mail_.empty();
     mail_.push_back(std::move(work));
-    has_mail_.store(true, std::memory_order_relaxed);
+    has_mail_.store(true, std::memory_order_release);
   }
   if (was_empty) waiter_->wake();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loop: the rounds of one thread, which owns it. A round is: wait, the callbacks of what is ready (connections, then
-// those that asked to be called again, then the mailbox), the tick where it is due; what comes after (the sweep) is the
-// owner's. What it waits in is handed in. post() is the only member that other threads may call.
+// Loop: the rounds of one thread, which owns it. A round is: wait, the mailbox, the callbacks of what is ready
+// (connections, then those that asked to be called again), the tick where it is due; what comes after (the sweep) is
+// the owner's. What it waits in is handed in. post() is the only member that other threads may call.
 #pragma once
 
 #include <algorithm>
@@ -54,7 +54,7 @@ class Loop {
   // Lets the tick be called no later than at `when`.
   void tick_by(Time when) { next_tick_ = std::min(next_tick_, when); }
   // When the next round has something to do although nothing is ready: in the past where it must not wait.
-  Time next_due() const { return again_.empty() ? next_tick_ : Time{}; }
+  Time next_due() const { return again_.empty() && !has_mail_.load(std::memory_order_acquire) ? next_tick_ : Time{}; }
 
   // Calls `ready` whenever `fd` is readable; one such descriptor per loop. The caller keeps the descriptor open.
   void watch_descriptor(int fd, std::function<void()> ready);

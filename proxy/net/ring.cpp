@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// All memory is touched at the start, so that sessions are not blamed for it.
+// See ring.h. All buffers are touched when they are mapped, so that their memory counts from the start and is not taken
+// for that of the first sessions.
 #include "proxy/net/ring.h"
 
 #include <netinet/in.h>
@@ -21,7 +22,7 @@ namespace {
 
 constexpr unsigned kEntries = 1024;
 constexpr unsigned kCompletions = 8192;
-constexpr unsigned kMostPerRound = 512;  // what else there is to do has its turn, too
+constexpr unsigned kMostPerRound = 512;  // completions; then timers and the mailbox are served
 constexpr int kGroup = 1;
 constexpr unsigned kPatienceMs = 30'000;
 

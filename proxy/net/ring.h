@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ring: io_uring for the connections of a loop (io_uring(7); Linux 6.1). Receives are armed once per connection and
-// filled into buffers that all share; what is sent in a turn is handed over together with the wait for the next: one
-// system call for a turn, where epoll needs two for each message. One thread, the one that calls wait(); that may be
+// filled into buffers that all share; what is sent in a round is handed over together with the wait for the next: one
+// system call for a round, where epoll needs two for each message. One thread, the one that calls wait(); that may be
 // another than the one that opened it.
 #pragma once
 
@@ -66,7 +66,7 @@ class Ring final : public Waiter {
   // Adds to a send that has not been handed over yet. False where it has, or has no room.
   bool add_to_send(std::uint32_t request, const iovec* pieces, int count, std::size_t size);
   std::uint32_t send_size(std::uint32_t request) const { return sends_[request].size; }
-  // A completion of this receive waits for the next turn. Walks over all that do: for what is rare.
+  // A completion of this receive waits for the next round. Walks over all that do: for what is rare.
   bool has_unseen(std::uint32_t receive) const;
   // Calls its deliver() in the next dispatch().
   void queue(RingStream& stream);

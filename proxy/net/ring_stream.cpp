@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See ring_stream.h. A stream is in one of two ways of reading: its receive is armed in the ring and fills shared
+// buffers, or, while it brings much at a time, the kernel tells the poller and read() is a system call (TcpStream's).
+// The worker's thread only.
 #include "proxy/net/ring_stream.h"
 
 #include <algorithm>
@@ -12,7 +15,7 @@ namespace limpet::net {
 
 namespace {
 
-constexpr std::uint16_t kBulk = 8;       // buffers that came in one turn, from which on a stream is read directly
+constexpr std::uint16_t kBulk = 8;       // buffers that came in one round, from which on a stream is read directly
 constexpr std::uint8_t kSmallReads = 4;  // after so many it is the ring's again
 
 }  // namespace
@@ -146,6 +149,14 @@ void RingStream::update_requests() {
 // What the ring has taken out of the socket and nobody has seen yet may be anyone's.
 bool RingStream::silent() const {
   return !has_input() && !ended() && (receive_ == Ring::kNobody || !ring_.has_unseen(receive_)) && TcpStream::silent();
+}
+
+std::size_t RingStream::held() const {
+  std::size_t size = held_ != nullptr ? held_->size() : 0;
+  for (std::uint16_t buffer = first_; buffer != Ring::kNone; buffer = ring_.after(buffer)) {
+    size += ring_.received(buffer).size();
+  }
+  return size - offset_;
 }
 
 std::uint32_t RingStream::unacknowledged() const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // RingStream: a TcpStream whose bytes come and go through the loop's Ring. It looks like any other Stream: what has
-// been received waits in shared buffers until it is read, and a small write is taken at once and leaves with the turn.
+// been received waits in shared buffers until it is read, and a small write is taken at once and leaves with the round.
 // What is rare goes the common way: a connect, a large write, a peer that is slow. So does a stream that brings much at
 // a time, as long as it does: the ring would fill its buffers before anyone could say stop.
 #pragma once
@@ -28,6 +28,7 @@ class RingStream final : public TcpStream, public Recycled<RingStream> {
   void close_with_reset() override;
   void watch(bool readable, bool writable) override;
   bool silent() const override;
+  std::size_t held() const override;
   std::uint32_t unacknowledged() const override;
 
   // --- the ring's calls ---

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done for each message calls the kernel directly: glibc's recv() and send() are points of cancellation, which
-// costs two locked instructions each where there are several threads.
+// See tcp_stream.h. What is done for each message calls the kernel directly: glibc's recv() and send() are points of
+// cancellation, which costs two locked instructions each where there are several threads.
 #include "proxy/net/tcp_stream.h"
 
 #include <linux/sockios.h>
@@ -55,13 +55,14 @@ Result<std::unique_ptr<TcpStream>> TcpStream::connect(Loop& loop, const Address&
   }
   bool at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   if (!at_once && errno == EINPROGRESS && to.is_loopback()) {
-    // Over loopback the handshake is over when connect() returns; asking again spares a turn and a change of interest.
+    // Over loopback the handshake is over when connect() returns; asking again spares a round and a change of interest.
     at_once = ::connect(fd.value(), to.raw(), to.raw_size()) == 0;
   }
   if (!at_once && errno != EINPROGRESS && errno != EALREADY) {
+    const int code = errno;
     const bool local =
-        errno == EADDRNOTAVAIL || errno == ENOBUFS || (errno == EAGAIN && !to.is_unix());  // unix: its queue is full
-    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(errno)};
+        code == EADDRNOTAVAIL || code == ENOBUFS || (code == EAGAIN && !to.is_unix());  // unix: its queue is full
+    return Error{local ? Fault::Local : Fault::Upstream, "connect to " + to.text() + ": " + std::strerror(code), code};
   }
   auto stream = open(loop, std::move(fd), to, ring);
   stream->connecting_ = !at_once;
@@ -78,7 +79,7 @@ IoResult TcpStream::read(char* to, std::size_t size) {
     const bool may_be_more = static_cast<std::size_t>(n) == size || reads_end_early_;
     at_fin_ = fin_told_ && !may_be_more;
     if (at_fin_ && calling_) {
-      ready_ |= EPOLLIN & watched_;  // the end is told in this turn, too
+      ready_ |= EPOLLIN & watched_;  // the end is told in this round, too
     } else if (may_be_more || at_fin_) {
       stay_ready(EPOLLIN);
     } else {
@@ -148,12 +149,13 @@ void TcpStream::watch(bool readable, bool writable) {
   ready_ = 0;  // the kernel tells anew
 }
 
-int TcpStream::connect_error() {
-  if (!failed_) return 0;
+std::optional<Error> TcpStream::failure() {
+  if (!failed_) return std::nullopt;
   int error = 0;
   socklen_t size = sizeof error;
-  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) return errno;
-  return error;
+  if (::getsockopt(fd_.value(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0) return std::nullopt;
+  return Error{Fault::Upstream, std::strerror(error), error};
 }
 
 bool TcpStream::silent() const {

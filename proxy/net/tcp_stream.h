@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // TcpStream: a Stream over a TCP or unix socket. What is watched is changed only when it differs, so a message in
-// steady state costs no epoll_ctl. The socket is watched edge-triggered, so that the kernel does not look a second time
-// at what was read to its end; a read that fills its buffer, or may have ended early, is followed by another one. A FIN
-// that was told before the last bytes were read is known without one.
+// steady state costs no epoll_ctl. The kernel tells of an edge only (EPOLLET), once for what has come, and does not
+// look again at what was read to its end; so the stream remembers what was told and not yet used up, and has itself
+// called again in the next round. A read that returned less than it asked for has taken everything, unless the kernel
+// ended it early (urgent data, descriptors over a unix socket). Where the kernel told of the FIN before the last bytes
+// were read, no further read is needed to learn of it.
 #pragma once
 
 #include <memory>
@@ -28,7 +30,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   TcpStream(const TcpStream&) = delete;
   TcpStream& operator=(const TcpStream&) = delete;
 
-  // Begins to connect; the outcome is connect_error() once the stream is writable. Fails at once where no socket can be
+  // Begins to connect; the outcome is failure() once the stream is writable. Fails at once where no socket can be
   // had or the connect is refused on the spot (Fault::Local with errno EMFILE or the like, else Fault::Upstream).
   static Result<std::unique_ptr<TcpStream>> connect(Loop& loop, const Address& to, Ring* ring = nullptr);
   // False where it was done at once (over loopback, as a rule).
@@ -43,7 +45,7 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   void watch(bool readable, bool writable) override;
   void set_handler(StreamHandler* handler) override { handler_ = handler; }
   StreamHandler* handler() const override { return handler_; }
-  int connect_error() override;
+  std::optional<Error> failure() override;
   bool silent() const override;
   int descriptor() const { return fd_.value(); }
   std::uint32_t unacknowledged() const override;
@@ -62,19 +64,20 @@ class TcpStream : public Stream, public Recycled<TcpStream>, private Pollable {
   StreamHandler* handler_ = nullptr;
   Fd fd_;
   std::uint8_t watched_ = 0;          // EPOLLIN, EPOLLOUT
-  std::uint8_t ready_ = 0;            // of them, what the kernel has told and no call has used up
+  std::uint8_t ready_ = 0;            // what of these the kernel has told of and no call has used up
   bool again_ : 1 = false;            // the loop will call
   bool reads_end_early_ : 1 = false;  // before urgent data, behind a unix peer's descriptors
   bool calling_ : 1 = false;          // the handler, in on_poll()
-  bool fin_told_ : 1 = false;         // by the kernel, which has all that came before it
-  bool at_fin_ : 1 = false;           // all that came before it has been read
+  bool fin_told_ : 1 = false;         // the kernel has the peer's FIN, and so all that came before it
+  bool at_fin_ : 1 = false;           // all that came before the FIN has been read
   bool end_follows_ : 1 = false;      // the next write
   bool connecting_ : 1 = false;
   bool failed_ : 1 = false;  // the kernel has told of an error
 
  private:
   void on_poll(std::uint32_t events) override;
-  // More of it is there than was taken, as far as is known: the kernel will not tell again.
+  // Has the loop call again in the next round for `events`, of which more may be there than was taken: the kernel
+  // will not tell again.
   void stay_ready(std::uint8_t events);
 };
 

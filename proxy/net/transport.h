@@ -25,7 +25,7 @@ class Transport {
   virtual ~Transport() = default;
   // A stream over a connected, non-blocking socket; `peer` is the other end's address.
   virtual std::unique_ptr<Stream> open(Loop& loop, Fd fd, const Address& peer) = 0;
-  // Begins to connect: while the stream is connecting(), the outcome is its connect_error() once it is writable. Fails
+  // Begins to connect: while the stream is connecting(), the outcome is its failure() once it is writable. Fails
   // at once where no socket can be had (Fault::Local) or the connect is refused on the spot (Fault::Upstream).
   virtual Result<std::unique_ptr<Stream>> dial(Loop& loop, const Target& to) = 0;
 };

@@ -26,7 +26,7 @@ class Waiter {
   virtual ~Waiter() = default;
 
   // Takes what is ready, of one batch at most, and waits for the first of it; no longer than `ms`, -1: as long as it
-  // takes. Returns how many calls dispatch() will make whose writes it pays to gather (outbox.h); 0 or 1: none.
+  // takes. Returns how many calls dispatch() will make whose writes it pays to gather (session/outbox.h); 0 or 1: none.
   virtual std::size_t wait(int ms) = 0;
   // Calls on_poll() of what wait() has taken.
   virtual void dispatch() = 0;

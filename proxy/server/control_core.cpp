@@ -25,7 +25,7 @@ using session::Worker;
 
 namespace {
 
-constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns want to be even
+constexpr Duration kBusyTick = std::chrono::milliseconds(10);  // while something drains: turns shall be even
 constexpr Duration kSweepPeriod = std::chrono::seconds(1);
 constexpr Duration kLastRequests = std::chrono::seconds(1);
 
@@ -60,6 +60,7 @@ ControlCore::ControlCore(const session::Settings& settings, unsigned workers, Gr
   shared_.observed = [this](const Backend& backend, bool good) {
     loop_.post([this, &backend, good] { checks_.observed(backend, good, loop_.now()); });
   };
+  checks_.on_down = [this](const Backend& backend) { shared_.backend_down(backend); };
 }
 
 ControlCore::~ControlCore() = default;

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See drains.h. A step of a drain: the turns that are due move their keys' entries, and the sessions under them get
+// their farewell by a post to their worker; once the schedule is done, late keys are looked for every fiftieth step; at
+// the deadline what is left is cut. When keys leave is balancer/schedule's decision, and how a session does is its own.
 #include "proxy/server/drains.h"
 
 #include <algorithm>
@@ -10,11 +13,6 @@
 
 namespace limpet::server {
 
-using admin::DrainAction;
-using admin::DrainOrder;
-using admin::DrainPlan;
-using admin::DrainStatus;
-using admin::Refusal;
 using session::Backend;
 using session::BackendState;
 using session::CloseReason;

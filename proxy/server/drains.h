@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Used on
-// the control loop's thread only; what it refers to outlives it.
+// The drains under way: what is told to leave at each tick, what is cut at the deadline, how far each has come. Owned
+// by the process, used on the control loop's thread only; the Shared, its workers and the pools outlive it. Does not
+// decide whether a drain is allowed: the process does.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,7 @@ class Drains {
   DrainPlan plan(const session::Pool& pool, const session::Backend& backend, const DrainOrder& order);
   // `process_leaves`: the backend stays as it is, and what still comes on kept connections is answered.
   void start(session::Pool& pool, session::Backend& backend, const DrainOrder& order, bool process_leaves, Time now);
-  // Refused (409) where the backend has no drain with a pace.
+  // Refused (409) where no drain of the backend is under way, or a soft one, which has no pace.
   std::optional<Refusal> act(const session::Backend& backend, DrainAction action, Time now);
   // The backend is ready again, or something else decides over it from now on.
   void forget(const session::Backend& backend);

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See health_checks.h. Each backend has a Probe for good: a connection that is made anew for each check, and the state
+// machine that hears of its outcome. A probe ends a check in its stream's callback but destroys the stream at the next
+// tick, since no stream may be destroyed in its own callback.
 #include "proxy/server/health_checks.h"
 
 #include <algorithm>
@@ -58,7 +61,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
   void on_ready(net::Stream&, bool readable, bool) override {
     if (outcome != Outcome::None) return;
     if (!connected_) {
-      if (stream_->connect_error() != 0) return conclude(false);
+      if (stream_->failure()) return conclude(false);
       if (settings.check == Check::Tcp) return conclude(true);
       connected_ = true;
       const std::string request = "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name +
@@ -180,6 +183,7 @@ void HealthChecks::publish(Probe& probe, Time now) {
   if (probe.backend.health.exchange(health, std::memory_order_relaxed) == health) return;
   const char* word = health == BackendHealth::Up ? "up" : health == BackendHealth::Down ? "down" : "ejected";
   log::warn("backend health changed", {{"backend", probe.backend.name}, {"health", word}});
+  if (health == BackendHealth::Down) on_down(probe.backend);
 }
 
 }  // namespace limpet::server

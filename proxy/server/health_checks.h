@@ -3,6 +3,7 @@
 // control loop's thread. One check per backend is under way at most, with a timeout; nothing blocks.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -24,6 +25,8 @@ class HealthChecks {
   Time tick(Time now);
   // What a session saw of a backend.
   void observed(const session::Backend& backend, bool good, Time now);
+
+  std::function<void(const session::Backend&)> on_down = [](const session::Backend&) {};  // called when one goes down
 
  private:
   class Probe;

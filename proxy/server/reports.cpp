@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See reports.h. Numbers are read from atomics and cells that workers go on writing meanwhile: each is right, two of
+// them may be an event apart.
 #include "proxy/server/reports.h"
 
 #include <unistd.h>
@@ -9,9 +11,6 @@
 
 namespace limpet::server {
 
-using admin::BackendStatus;
-using admin::PoolStatus;
-using admin::Status;
 using session::Backend;
 using session::BackendHealth;
 using session::BackendState;

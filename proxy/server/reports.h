@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the proxy says of itself: the status for people and programs, and the page for Prometheus. Used on the control
-// loop's thread; what it refers to outlives it.
+// What the proxy says of itself: the status for people and programs, and the page for Prometheus. Owned by the process,
+// used on the control loop's thread; registry, pools and drains outlive it. Changes nothing.
 #pragma once
 
 #include <map>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See session_list.h. A question is posted to every worker, each answers about its own sessions at one moment of its
+// own, and the last answer to arrive calls the asker back. What a session looks like to an operator is described here
+// alone.
 #include "proxy/server/session_list.h"
 
 #include <memory>
@@ -6,8 +9,6 @@
 
 namespace limpet::server {
 
-using admin::SessionFilter;
-using admin::SessionInfo;
 using session::CloseReason;
 using session::Session;
 using session::SessionRef;

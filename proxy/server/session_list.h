@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The open sessions of all workers, described, chosen and closed. Asked on the control loop's thread, which hears the
-// answer later; each worker describes its own.
+// The open sessions of all workers, described, chosen and closed. Owned by the process. Asked on the control loop's
+// thread, where the answer comes later; each worker describes its own sessions on its own thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shrinkage: tells when so much of what a process held has gone that its freed memory is worth giving back.
+// Shrinkage: tells when so much of what a process held has gone that its freed memory is worth giving back. A number of
+// what is held and a time go in, yes or no comes out; the process does the rest, on the control loop's thread.
 #pragma once
 
 #include <algorithm>

@@ -67,7 +67,7 @@ constexpr std::size_t kMostId = 256;                     // bytes of an id that 
 constexpr std::size_t kMostKeyOfId = 1024;               // of the key for which it is, which stands with each id
 constexpr auto kClosedIdKept = std::chrono::minutes(2);  // how long a closed learned id is recognised as closed
 
-std::uint64_t table_seed() {
+[[maybe_unused]] std::uint64_t table_seed() {
   static const std::uint64_t seed = random64();  // against keys that are chosen to collide
   return seed;
 }
@@ -94,7 +94,11 @@ Affinity::Affinity(std::uint64_t max_keys)
 Affinity::~Affinity() = default;
 
 std::size_t Affinity::table_hash(const Pool* pool, std::string_view key) noexcept {
+#ifdef LIMPET_PLANTED_FAULTS
+  return balancer::hash_key(key, balancer::hash_key(pool->settings->name, 0));  // a seed repeats everything
+#else
   return balancer::hash_key(key, table_seed() ^ reinterpret_cast<std::uintptr_t>(pool));
+#endif
 }
 
 Affinity::Shard& Affinity::shard_of(const Pool* pool, std::string_view key) {
@@ -176,13 +180,18 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
   const std::lock_guard lock(shard.mutex);
   auto found = shard.entries.find(KeyView{request.pool, key});
   const bool held = found != shard.entries.end() && holds(found->second, now);
-  bool astray = false;
+  bool astray = false;  // its key is elsewhere
+  bool stays = false;   // where nobody new may come
   if (learned != nullptr) {
     Backend& backend = *learned->backend;
-    const bool is_held_there = held ? found->second.backend == &backend : backend.is_available();
-    if (!backend.is_up() || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
-    astray = !is_held_there || !backend.serves();
-    if (astray && !request.reaches_old_backend) return {Outcome::Gone, PickReason::Learned, {}};
+    const BackendState state = backend.state.load(std::memory_order_relaxed);
+    const bool is_held_there = held ? found->second.backend == &backend : state == BackendState::Ready;
+    // Its checks call it down: the session leaves where another could take its key, and else lives on.
+    const bool has_left = !backend.is_up() && request.pool->has_available_besides(backend, request.tried);
+    if (has_left || was_tried(request.tried, backend)) return {Outcome::Gone, PickReason::Learned, {}};
+    astray = !is_held_there || state == BackendState::Drained;
+    stays = !astray && !backend.is_up();
+    if (astray && !(request.reaches_old_backend && backend.is_up())) return {Outcome::Gone, PickReason::Learned, {}};
   }
   if (found == shard.entries.end()) {
     make_room(shard, key);
@@ -204,6 +213,10 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
             .get();
     entry.has_learned = true;
     move(entry, learned->backend, nullptr);
+  }
+  if (stays) {
+    join(entry, member, *learned->backend);
+    return {Outcome::Picked, PickReason::Learned, {}};
   }
   Pick pick = pick_for(entry, member, request, learned != nullptr, departing);
   if (pick.outcome != Outcome::Picked && entry.members == nullptr) shard.erase(entry);

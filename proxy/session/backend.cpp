@@ -56,4 +56,11 @@ void Pool::candidates(const std::vector<bool>& tried, std::vector<balancer::Cand
   }
 }
 
+bool Pool::has_available_besides(const Backend& one, const std::vector<bool>& tried) const {
+  return std::ranges::any_of(backends, [&](const auto& other) {
+    const bool was_tried = other->index < tried.size() && tried[other->index];
+    return other.get() != &one && other->is_available() && !was_tried;
+  });
+}
+
 }  // namespace limpet::session

@@ -81,6 +81,8 @@ class Pool {
   Backend* find(std::string_view name) const;
   // The pool as a choice sees it now. `tried` (by index; may be empty) marks the backends that this session has tried.
   void candidates(const std::vector<bool>& tried, std::vector<balancer::Candidate>& out) const;
+  // Another backend could take what leaves this one. `tried`: as above.
+  bool has_available_besides(const Backend& backend, const std::vector<bool>& tried) const;
 };
 
 }  // namespace limpet::session

@@ -52,7 +52,7 @@ net::IoStatus Outbox::send(const Outlet& outlet, std::uint32_t number) {
 }
 
 void Outbox::deliver() {
-  for (std::size_t i = 0; i < parcels_.size(); ++i) {  // none is added, but a handler may settle a later one
+  for (std::size_t i = 0; i < parcels_.size(); ++i) {  // none is added, but a handler may send a later one
     if (i + 1 < parcels_.size()) __builtin_prefetch(parcels_[i + 1].stream);
     const Parcel parcel = parcels_[i];
     if (parcel.outlet == nullptr) continue;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Outbox: what a worker's sessions write while a batch of events is served leaves when the batch is over. So the batch
 // runs through our code and then through the kernel's, each while it is in the caches, and a peer on the same CPU,
-// which every send wakes, does not interrupt in between. An Outlet posts here by itself, and settles where more depends
-// on whether all was taken; so nothing of a session's outlives it. A parcel knows its outlet and the outlet its parcel:
-// where the two disagree nothing leaves. One thread.
+// which every send wakes, does not interrupt in between. An Outlet posts here by itself, and calls send_posted() where
+// more depends on whether all was taken; so nothing of a session's outlives it. A parcel knows its outlet and the
+// outlet its parcel: where the two disagree nothing leaves. One thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -29,7 +29,7 @@ class Outbox {
   // Only within a batch, and only what is cheap to copy.
   bool takes(std::size_t size) const { return loop_.serves_many() && size <= kMost && used_ + size <= size_; }
   // Copies the bytes. Requires: takes() their size, and nothing of `outlet`'s is here. Both outlive the batch, or
-  // `outlet` settles before. Gives the number of the parcel, from 1.
+  // `outlet` sends them before. Gives the number of the parcel, from 1.
   std::uint32_t post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
   // Lets them follow what `outlet` has here, to leave as one; false where that cannot be.
   bool append(const Outlet& outlet, const iovec* pieces, int count, std::size_t size);

@@ -22,7 +22,7 @@ class Worker;
 class Outlet {
  public:
   Outlet() = default;
-  Outlet(Outlet&&) = default;  // both: settled
+  Outlet(Outlet&&) = default;  // both: nothing is posted
   Outlet& operator=(Outlet&&) = default;
 
   // Sends what the peer takes and queues the rest (all of it, behind what waits already). Reset: the connection is
@@ -81,7 +81,7 @@ class Gather {
   // True where all of it may leave through `outlet`. Else, which is a fault of ours, nothing of it is left, its owner's
   // connection is closed, and the caller closes its own.
   bool belongs_to(const Outlet& outlet) { return owner_ == &outlet || empty() || !expose(); }
-  // Nothing may be left at the end of a turn: no later one sends it. Where something is, its owner's connection is
+  // Nothing may be left at the end of a round: no later one sends it. Where something is, its owner's connection is
   // closed.
   void expect_empty() {
     if (!empty()) expose();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Owned: something that a worker owns and destroys at the end of a turn, and nowhere else.
+// Owned: something that a worker owns and destroys at the end of a round of its loop, and nowhere else.
 #pragma once
 
 #include <cstddef>

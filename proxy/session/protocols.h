@@ -5,24 +5,26 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
-#include "proxy/net/address.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/connection.h"
 
 namespace limpet::session {
 
 class Worker;
 
 struct Accepted {
-  std::uint16_t listener = 0;  // by its place in the configuration
+  std::uint16_t listener;  // by its place in the configuration
   std::unique_ptr<net::Stream> stream;
-  net::Address peer;
+  std::unique_ptr<const ConnectionInfo> info;
+  ConnectionToken token;
+  std::string read_ahead;  // what was read before it was known who speaks: it comes first
 };
 
 class Protocols {
  public:
-  // Takes the connection over: it is counted as open until Worker::connection_closed(). On the worker's thread; called
-  // by several workers at once.
+  // Takes the connection over. On the worker's thread; called by several workers at once.
   virtual void begin(Worker& worker, Accepted connection) = 0;
 
  protected:

@@ -81,6 +81,7 @@ void SessionRecord::finish(CloseReason reason) {
     member.backend->cuts.fetch_add(1, std::memory_order_relaxed);
   }
   worker.shared().affinity.release(member, now);
+  if (holds_connection_) worker.connection_closed();
   if (limited_) worker.snapshot().listeners[listener].gate->close_session(client);
 }
 

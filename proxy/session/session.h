@@ -57,6 +57,8 @@ class SessionRecord : public Recycled<SessionRecord> {
 
   // A backend has been picked: from here on the session counts as open.
   void picked(metrics::PickReason reason);
+  // The client's connection is this session's, and is counted as open until it is finished.
+  void holds_connection() { holds_connection_ = true; }
   // It counts against the limits of its client's address, until it is finished.
   void counts_for_client() { limited_ = true; }
   // The key has moved to another backend before the session opened.
@@ -105,6 +107,7 @@ class SessionRecord : public Recycled<SessionRecord> {
   metrics::PickReason pick_reason_ = metrics::PickReason::Hash;
   bool opened_counted_ : 1 = false;
   bool finished_ : 1 = false;
+  bool holds_connection_ : 1 = false;
   bool limited_ : 1 = false;  // counted against the client address's limits
   metrics::ProtocolCells* cells_ = nullptr;
   std::array<std::uint64_t, 2> bytes_{};

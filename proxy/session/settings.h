@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the configuration says, as plain values. server/config.h reads them from TOML, one struct per table, one member
+// What the configuration says, as plain values. config/config.h reads them from TOML, one struct per table, one member
 // per key and with the key's default; the data path only reads them. Immutable once published; shared between threads
 // by shared_ptr. A session keeps its Route (and through its pool its backend), never the whole configuration.
 #pragma once

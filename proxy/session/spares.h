@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spares: objects of a worker that are used for a moment and whose memory is worth keeping, such as parsed heads. What
-// is leased comes back by itself; as many are kept as a turn may use, and none that has grown. One thread; outlives its
-// leases.
+// is leased comes back by itself; as many are kept as a round may use, and none that has grown. One thread; outlives
+// its leases.
 #pragma once
 
 #include <cstddef>

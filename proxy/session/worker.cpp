@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See worker.h. Here is also how accepting pauses where descriptors, sessions or memory run out, and how a farewell
+// reaches the workers that have the sessions: by a post to each, which looks every session up again.
 #include "proxy/session/worker.h"
 
 #include <algorithm>
@@ -41,6 +43,12 @@ void Shared::dismiss(const SessionRefs& departing, CloseReason reason) {
           session->farewell(reason);
       }
     });
+  }
+}
+
+void Shared::backend_down(const Backend& backend) {
+  for (Worker* worker : workers) {
+    worker->post([worker, &backend] { worker->connecting().backend_down(backend); });
   }
 }
 
@@ -95,11 +103,16 @@ void Worker::stop_listening() {
   listeners_.clear();
 }
 
-void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
-  cells_.accepted.add();
+void Worker::connection_opened() {
   cells_.connections.add(1);
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
-  protocols_.begin(*this, {listener, std::move(stream), peer});
+}
+
+void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
+  cells_.accepted.add();
+  auto info = std::make_unique<ConnectionInfo>();
+  info->peer = peer;
+  protocols_.begin(*this, {listener, std::move(stream), std::move(info), ConnectionToken(*this), {}});
   if (over_connections()) pause_accepting(metrics::PauseReason::MaxSessions);
   if (over_budget()) pause_accepting(metrics::PauseReason::MemoryBudget);
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Worker: one thread of the data path with all that its sessions share: the loop, the timer wheel, the scratch buffer,
-// the table of sessions, the idle upstream connections, the listening sockets, and the Reaper. A session never changes
-// worker. Other threads reach a worker through post() only.
-//
-// The Reaper: what retire() is given is destroyed at the end of the turn and nowhere else.
+// the table of sessions, the idle upstream connections and the listening sockets. A session never changes worker. Other
+// threads reach a worker through post() only. What retire() is given is destroyed at the end of the round of the loop
+// and nowhere else. A worker knows no protocol.
 #pragma once
 
 #include <array>
@@ -24,6 +23,7 @@
 #include "proxy/net/transport.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
+#include "proxy/session/connector.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
@@ -61,6 +61,8 @@ struct Shared {
 
   // Posts each its farewell.
   void dismiss(const SessionRefs& departing, CloseReason reason);
+  // The checks call it down: who connects to it hears of it. Any thread.
+  void backend_down(const Backend& backend);
 };
 
 class Worker {
@@ -85,7 +87,7 @@ class Worker {
   // A listener has paused for want of descriptors.
   void out_of_descriptors() { pause_accepting(metrics::PauseReason::Descriptors); }
   void run();        // until stop()
-  void run_round();  // one turn of it
+  void run_round();  // once
   void stop() { running_ = false; }
   // Closes the listening sockets once their queues are taken.
   void stop_listening();
@@ -99,6 +101,7 @@ class Worker {
   TimerWheel& wheel() { return wheel_; }
   UpstreamPool& upstreams() { return upstreams_; }
   BoundUpstreams& bound_upstreams() { return bound_upstreams_; }
+  Connecting& connecting() { return connecting_; }
   metrics::WorkerCells& cells() { return cells_; }
   std::uint16_t index() const { return index_; }
   Time now() { return loop_.now(); }
@@ -135,6 +138,8 @@ class Worker {
   bool may_warn();
 
   void count_buffered(std::int64_t bytes);
+  // --- a ConnectionToken's calls, and a record's that has taken one over ---
+  void connection_opened();
   void connection_closed();
 
  private:
@@ -166,6 +171,7 @@ class Worker {
   TimerWheel wheel_;
   UpstreamPool upstreams_;
   BoundUpstreams bound_upstreams_;
+  Connecting connecting_;
   const std::unique_ptr<char[]> scratch_;
   Spares<wire::RequestHead> request_heads_;
   Spares<wire::ResponseHead> response_heads_;

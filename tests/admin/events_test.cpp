@@ -107,7 +107,7 @@ BOOST_AUTO_TEST_CASE(connections_are_bounded_and_room_is_used_again) {
   BOOST_TEST(server.over_unix("GET", "/healthz").status == 200);  // the operator is not locked out
   RawClient waiting(server.tcp_address);
   waiting.sends("GET /healthz HTTP/1.1\r\n\r\n");
-  for (int turn = 0; turn < 10; ++turn) server.loop.run([] {});
+  for (int round = 0; round < 10; ++round) server.loop.run([] {});
   BOOST_TEST(!waiting.has_news());
   idle.clear();
   BOOST_TEST(answer_from(waiting.receives_all()).status == 200);

@@ -171,7 +171,7 @@ class ScratchDirectory {
   std::string path_;
 };
 
-// A loop in a thread; work for it runs between its turns.
+// A loop in a thread; work for it runs between its rounds.
 class RunningLoop {
  public:
   RunningLoop() : base_(event_base_new()) {

@@ -7,11 +7,11 @@
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
-#include <iostream>
 #include <map>
 #include <random>
 
 #include "tests/balancer/numbered.h"
+#include "tests/seed.h"
 
 namespace limpet::balancer {
 
@@ -279,9 +279,8 @@ BOOST_AUTO_TEST_CASE(round_robin_gives_a_backend_in_slow_start_a_fraction_of_its
 }
 
 BOOST_AUTO_TEST_CASE(random_pools_keep_every_word_of_the_header) {
-  const auto seed = std::random_device()();
-  std::cout << "choice model seed " << seed << '\n';
-  BOOST_TEST_CONTEXT("seed " << seed) {
+  const auto seed = chosen_seed();
+  BOOST_TEST_CONTEXT("LIMPET_TEST_SEED=" << seed) {
     std::mt19937_64 random(seed);
     const auto below = [&](std::uint64_t n) { return random() % n; };
     for (int round = 0; round < 60; ++round) {

@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
-#include <iostream>
 #include <random>
 #include <vector>
+
+#include "tests/seed.h"
 
 namespace limpet::balancer {
 
@@ -267,9 +268,8 @@ struct Model {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(random_pools_agree_with_the_model_and_never_eject_more_than_half) {
-  const auto seed = std::random_device()();
-  std::cout << "health model seed " << seed << '\n';
-  BOOST_TEST_CONTEXT("seed " << seed) {
+  const auto seed = chosen_seed();
+  BOOST_TEST_CONTEXT("LIMPET_TEST_SEED=" << seed) {
     std::mt19937_64 random(seed);
     std::size_t most_ejected_of_six = 0;
     for (int round = 0; round < 40; ++round) {

@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
-#include <iostream>
 #include <map>
 #include <random>
 #include <set>
 
 #include "tests/balancer/numbered.h"
+#include "tests/seed.h"
 
 namespace limpet::balancer {
 namespace {
@@ -196,9 +196,8 @@ BOOST_AUTO_TEST_CASE(no_second_is_above_twice_the_mean_for_one_session_a_key) {
 
 BOOST_AUTO_TEST_CASE(no_second_is_above_twice_the_mean_whatever_the_keys_below_5_percent) {
   // Twice the mean of a second is 5% of the sessions or more up to 40 s.
-  const auto seed = std::random_device()();
-  std::cout << "schedule evenness seed " << seed << '\n';
-  BOOST_TEST_CONTEXT("seed " << seed) {
+  const auto seed = chosen_seed();
+  BOOST_TEST_CONTEXT("LIMPET_TEST_SEED=" << seed) {
     std::mt19937_64 random(seed);
     for (int round = 0; round < 300; ++round) {
       std::vector<KeyLoad> keys;
@@ -360,9 +359,8 @@ BOOST_AUTO_TEST_CASE(a_hurry_ends_a_pause) {
 }
 
 BOOST_AUTO_TEST_CASE(random_commands_keep_the_plan_whole_and_on_time) {
-  const auto seed = std::random_device()();
-  std::cout << "schedule model seed " << seed << '\n';
-  BOOST_TEST_CONTEXT("seed " << seed) {
+  const auto seed = chosen_seed();
+  BOOST_TEST_CONTEXT("LIMPET_TEST_SEED=" << seed) {
     std::mt19937_64 random(seed);
     for (int round = 0; round < 300; ++round) {
       std::vector<KeyLoad> keys = keys_of(random() % 200);

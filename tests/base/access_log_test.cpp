@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The access log as the reader of its file or pipe sees it: whole lines, in time, across a rotation, and what a reader
+// that is slow, late or gone costs. Files and pipes in a directory of the test's own.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See clients.h. One loop over one epoll set; what a command waits for is a counter that the loop's callbacks move.
 #include "tests/bench/clients.h"
 
 #include <sys/socket.h>
@@ -56,7 +57,7 @@ bool Clients::run_until(F&& done, Seconds patience) {
       ++failures_;
       return false;
     }
-    turn(50);
+    run_round(50);
   }
   return true;
 }
@@ -68,7 +69,7 @@ void Clients::for_each_open(Kind kind, F&& f) {
   }
 }
 
-void Clients::turn(int timeout_ms) {
+void Clients::run_round(int timeout_ms) {
   for (const epoll_event& event : poller_.wait(timeout_ms)) on_event(event.data.fd, event.events);
   for (const int fd : dead_) ::close(fd);
   dead_.clear();
@@ -83,7 +84,7 @@ void Clients::open(Kind kind, std::string_view path, std::size_t count, std::siz
       start(kind, path);
       ++started;
     }
-    turn(50);
+    run_round(50);
   }
   run_until([&] { return opening_ == 0; }, kPatience);
 }
@@ -139,7 +140,7 @@ void Clients::quiet(Seconds time) {
   while (seen != events_seen_) {
     seen = events_seen_;
     const auto until = Clock::now() + time;
-    while (Clock::now() < until && seen == events_seen_) turn(1);
+    while (Clock::now() < until && seen == events_seen_) run_round(1);
   }
 }
 
@@ -162,7 +163,7 @@ void Clients::close_all(std::size_t window) {
     run_until([&] { return asked - (before - open_) < window; }, kPatience);
   });
   run_until([&] { return open_ == 0; }, kPatience);
-  turn(0);
+  run_round(0);
 }
 
 std::vector<unsigned> Clients::watch(Seconds time) {
@@ -171,7 +172,7 @@ std::vector<unsigned> Clients::watch(Seconds time) {
   const auto began = Clock::now();
   while (open_ > 0 && Clock::now() - began < time) {
     const std::size_t before = open_;
-    turn(10);
+    run_round(10);
     const auto tenth = static_cast<std::size_t>(Seconds(Clock::now() - began).count() * 10);
     if (ends.size() <= tenth) ends.resize(tenth + 1);
     ends[tenth] += static_cast<unsigned>(before - open_);

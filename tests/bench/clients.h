@@ -69,10 +69,10 @@ class Clients {
     std::string cookie;
   };
 
-  // Runs turns until `done`; false (and a failure) where the patience is over.
+  // Runs rounds until `done`; false (and a failure) where the patience is over.
   template <typename F>
   bool run_until(F&& done, Seconds patience);
-  void turn(int timeout_ms);
+  void run_round(int timeout_ms);
 
   void start(Kind kind, std::string_view path);
   void on_event(int fd, std::uint32_t events);
@@ -98,7 +98,7 @@ class Clients {
   Poller poller_;
   std::vector<Client> clients_;  // by descriptor
   const std::unique_ptr<char[]> buffer_;
-  std::vector<int> dead_;  // closed at the end of the turn
+  std::vector<int> dead_;  // closed at the end of the round
 
   std::string path_;     // of what is opened or asked for
   std::string message_;  // a whole frame

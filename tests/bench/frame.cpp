@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See frame.h.
 #include "tests/bench/frame.h"
 
 #include <algorithm>

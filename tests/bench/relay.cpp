@@ -19,7 +19,7 @@ namespace limpet::bench {
 namespace {
 
 constexpr std::size_t kBuffer = 64 * 1024;
-constexpr int kBurst = 64;  // connections accepted per turn
+constexpr int kBurst = 64;  // connections accepted per round
 
 class Relay {
  public:
@@ -69,7 +69,7 @@ class Relay {
   }
 
   void on_event(int fd, std::uint32_t events) {
-    if (sides_[fd] == nullptr) return;  // closed in this turn
+    if (sides_[fd] == nullptr) return;  // closed in this round
     if ((events & EPOLLOUT) != 0) flush(fd);
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && sides_[fd] != nullptr && !sides_[fd]->eof) read(fd);
   }
@@ -123,7 +123,7 @@ class Relay {
     poller_.change(fd, wanted);
   }
 
-  // Descriptors are closed at the end of the turn: none is used anew while events of the old one may wait.
+  // Descriptors are closed at the end of the round: none is used anew while events of the old one may wait.
   void close_both(int fd) {
     const int peer = sides_[fd]->peer;
     for (const int side : {fd, peer}) {

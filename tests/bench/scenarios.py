@@ -48,7 +48,7 @@ ROWS = [
     Row("memory-closed", "RSS after all have closed / before", unit="×", bound=1.10, absolute=True),
     Row("drain-9000", "drain of 9,000 over 10 s, per session"),
     Row("drain-spread", "drain: most ends in a second / even share", unit="×"),
-    Row("drain-turn", "drain, scrapes, lists: longest turn within (two CPUs)", unit="ms", bound=10, absolute=True),
+    Row("drain-round", "drain, scrapes, lists: longest round within (two CPUs)", unit="ms", bound=10, absolute=True),
 ]
 
 
@@ -175,14 +175,14 @@ def _ask(proxy, path):
     ).stdout
 
 
-def _turns(proxy):
-    """How many turns of the worker were within each bound so far."""
+def _rounds(proxy):
+    """How many rounds of the worker's loop were within each bound so far."""
     found = re.findall(r'^limpet_loop_lag_seconds_bucket\{.*le="([^"]+)"\} (\d+)', _ask(proxy, "/metrics"), re.MULTILINE)
     return {float(bound): int(count) for bound, count in found}
 
 
-def _longest_turn(before, after):
-    """The bound in milliseconds that no turn since `before` was beyond. Wall time: no less than the thread's CPU time."""
+def _longest_round(before, after):
+    """The bound in milliseconds that no round since `before` was beyond. Wall time: no less than the thread's CPU time."""
     grown = {bound: after[bound] - before[bound] for bound in after}
     return 1000 * min(bound for bound, count in grown.items() if count == max(grown.values()))
 
@@ -192,18 +192,18 @@ def drain(proxy, _seconds, _name):
     proxy.load.do(f"open ws /ws {PAIRS} 128")
     time.sleep(SETTLE)
     before = proxy.process.cpu_ns()
-    turns = _turns(proxy)
+    rounds = _rounds(proxy)
     proxy.load.say("watch 20")
     order = [proxy.bench.limpet, "drain", "home/one", "home/two", "--over", "10s", "--force", "--no-wait"]
     subprocess.run(
         [*order, "--admin", f"unix:{proxy.values['DIR']}/limpet.sock"], stdout=subprocess.DEVNULL, check=True
     )
     longest = {}
-    if proxy.bench.two_cpus:  # with one, the turn's time is others' time, too
+    if proxy.bench.two_cpus:  # with one, the round's time is others' time, too
         for _ in range(8):
             time.sleep(1)
             _ask(proxy, "/v1/sessions")
-        longest = {"drain-turn": _longest_turn(turns, _turns(proxy))}
+        longest = {"drain-round": _longest_round(rounds, _rounds(proxy))}
     seen = proxy.load.hear("watch 20")
     if seen["open"] > 0 or seen["restarts"] < PAIRS * 0.99:
         raise BenchError(f"the drain did not end all sessions by a Close 1012: {seen}")

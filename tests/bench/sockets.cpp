@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See sockets.h.
 #include "tests/bench/sockets.h"
 
 #include <arpa/inet.h>

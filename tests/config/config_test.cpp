@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading a configuration as a whole: the checks across tables, syntax errors, files, places, how a problem looks, and
-// what command-line flags mean. Mistakes within one line are in config_mistakes_test.cpp.
+// what command-line flags mean. Mistakes within one line are in mistakes_test.cpp.
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>

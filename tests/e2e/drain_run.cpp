@@ -114,6 +114,25 @@ const EventLog& DrainRun::play(const Middle& middle) {
   return log_;
 }
 
+std::string config_for(std::uint16_t port, const std::string& routes_and_pool,
+                       const std::vector<std::unique_ptr<Backend>>& backends) {
+  std::string config = R"(
+[proxy]
+workers = 2
+drain_delay = "0s"
+drain_over = "1s"
+drain_deadline = "5s"
+[[listener]]
+name = "web"
+address = "127.0.0.1:)" +
+                       std::to_string(port) + "\"\n" + routes_and_pool;
+  for (const auto& backend : backends) {
+    config += "[[pool.backend]]\nname = \"" + backend->name() +
+              "\"\naddress = \"127.0.0.1:" + std::to_string(backend->port()) + "\"\n";
+  }
+  return config;
+}
+
 void allow_many_descriptors() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);

@@ -4,6 +4,7 @@
 // quiet end. It yields the log; it judges nothing itself, but that the play could be performed.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -63,6 +64,11 @@ class DrainRun {
   std::vector<std::unique_ptr<RequestClient>> polls_;
   std::vector<std::function<void()>> starts_;
 };
+
+// A configuration for a drain of a few seconds: two workers, a listener on `port`, then `routes_and_pool`, which ends
+// in the pool that the backends are of.
+std::string config_for(std::uint16_t port, const std::string& routes_and_pool,
+                       const std::vector<std::unique_ptr<Backend>>& backends);
 
 // Raises the soft limit of descriptors to the hard one.
 void allow_many_descriptors();

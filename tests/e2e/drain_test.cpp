@@ -5,24 +5,15 @@
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 
-#include "tests/e2e/checkers.h"
 #include "tests/e2e/drain_run.h"
+#include "tests/e2e/judge.h"
 #include "tests/e2e/proxy_process.h"
 
 namespace limpet::e2e {
 namespace {
 
-std::string config_for(std::uint16_t port, const std::vector<std::unique_ptr<Backend>>& backends) {
-  std::string config = R"(
-[proxy]
-workers = 2
-drain_delay = "0s"
-drain_over = "1s"
-drain_deadline = "5s"
-[[listener]]
-name = "web"
-address = "127.0.0.1:)" +
-                       std::to_string(port) + R"("
+// All but the listener and the backends.
+constexpr const char* kChat = R"(
 [[route]]
 path = "/"
 pool = "chat"
@@ -41,12 +32,6 @@ name = "chat"
 [pool.affinity]
 keys = ["query:user"]
 )";
-  for (const auto& backend : backends) {
-    config += "[[pool.backend]]\nname = \"" + backend->name() +
-              "\"\naddress = \"127.0.0.1:" + std::to_string(backend->port()) + "\"\n";
-  }
-  return config;
-}
 
 std::string seconds(double value) {
   return std::to_string(static_cast<int>(value * 1000)) + "ms";
@@ -62,31 +47,19 @@ nlohmann::json backend_status(const ProxyProcess& proxy, const std::string& name
   throw std::runtime_error("no backend " + name + " in " + answer.body);
 }
 
-void passes(const char* name, const Violations& found) {
-  BOOST_TEST(found.empty(), name << ": " << found.size() << " violations; " << (found.empty() ? "" : found.front()));
-  for (std::size_t i = 0; i < std::min<std::size_t>(found.size(), 12); ++i) BOOST_TEST_MESSAGE("  " << found[i]);
-}
-
 void judge(const EventLog& log) {
   BOOST_TEST_MESSAGE(ends_per_second(log) << " ends per second");
   BOOST_TEST(ends_per_second(log) >= kPaceFloor, "too few ends to judge the pace by: " << ends_per_second(log));
-  passes("closes_are_clean", closes_are_clean(log));
-  passes("nothing_is_torn", nothing_is_torn(log));
-  passes("client_messages_arrive", client_messages_arrive(log));
-  passes("backend_messages_arrive", backend_messages_arrive(log));
-  passes("ends_are_paced", ends_are_paced(log));
-  passes("others_notice_nothing", others_notice_nothing(log));
-  passes("returns_avoid_the_drained", returns_avoid_the_drained(log));
-  passes("keys_stay_together", keys_stay_together(log));
-  passes("events_come_once", events_come_once(log));
-  passes("requests_are_answered", requests_are_answered(log));
+  kept(kPromisesToAll, log);
+  kept(kPromisesToWebSockets, log);
+  kept(kPromisesToRequests, log);
 }
 
 void drain_of(const DrainPlan& plan) {
   allow_many_descriptors();
   DrainRun run(plan);
   const auto port = free_port();
-  ProxyProcess proxy(config_for(port, run.backends()));
+  ProxyProcess proxy(config_for(port, kChat, run.backends()));
   Middle middle;
   middle.port = port;
   middle.drain = [&](const std::string& backend, double over) {

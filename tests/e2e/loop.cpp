@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop looks a ready descriptor up by number, so that a watcher which went earlier in the same turn is never
+// The loop looks a ready descriptor up by number, so that a watcher which went earlier in the same round is never
 // called; a number that was reused meanwhile gives its new owner one needless call, which reads nothing.
 #include "tests/e2e/loop.h"
 
@@ -64,7 +64,7 @@ Loop::TimerId Loop::after(double seconds, std::function<void()> call) {
   return id;
 }
 
-void Loop::turn(int timeout_ms) {
+void Loop::run_round(int timeout_ms) {
   std::array<epoll_event, 512> events{};
   const int ready = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout_ms);
   for (int i = 0; i < ready; ++i) {
@@ -92,7 +92,7 @@ bool Loop::run_until(const std::function<bool()>& done, double limit) {
     if (time >= end) return false;
     double wait = std::min(end - time, 0.05);
     if (!due_.empty()) wait = std::min(wait, due_.top().when - time);
-    turn(std::max(0, static_cast<int>(wait * 1000) + (wait > 0 ? 1 : 0)));
+    run_round(std::max(0, static_cast<int>(wait * 1000) + (wait > 0 ? 1 : 0)));
   }
   return true;
 }

@@ -37,16 +37,16 @@ class Loop {
   TimerId after(double seconds, std::function<void()> call);
   void cancel(TimerId id) { calls_.erase(id); }
 
-  // Keeps the object until the end of the loop's turn.
+  // Keeps the object until the end of the loop's round.
   void retire(std::unique_ptr<Watcher> watcher) { retired_.push_back(std::move(watcher)); }
 
   // Runs until `done` answers true (then true) or `limit` seconds have passed (then false). `done` is asked after every
-  // turn.
+  // round.
   bool run_until(const std::function<bool()>& done, double limit);
   void run_for(double seconds);
 
  private:
-  void turn(int timeout_ms);
+  void run_round(int timeout_ms);
 
   struct Due {
     double when;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forwarded elements of any bytes obey the grammar and read back (naive_forwarded.h); hops are trimmed, hold no comma,
-// and are the same whether a list comes in one field or, cut at its commas, in several.
+// Forwarded elements of any bytes obey the grammar and read back (wire/http/naive_forwarded.h); hops are trimmed, hold
+// no comma, and are the same whether a list comes in one field or, cut at its commas, in several.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>

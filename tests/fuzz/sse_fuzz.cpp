@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SseObserver on any bytes, cut at any places: it agrees with a client written the slow way (naive_sse.h), a comment at
-// a boundary that it claims changes no event whatever follows, and neither does a comment line at a line start.
+// SseObserver on any bytes, cut at any places: it agrees with a client written the slow way (wire/naive_sse.h), a
+// comment at a boundary that it claims changes no event whatever follows, and neither does a comment line at a line
+// start.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>

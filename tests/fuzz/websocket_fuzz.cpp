@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // WebSocketObserver on any bytes, cut at any places: after each piece it knows what a walk over the whole
-// (naive_websocket.h) says. And what append_close and append_ping write reads back.
+// (wire/websocket/naive_websocket.h) says. And what append_close and append_ping write reads back.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>

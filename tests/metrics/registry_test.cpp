@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// A scrape as Prometheus reads it (exposition.h): which families there are, what is left out, that workers are summed,
+// and that a scrape stays consistent and quick while they count.
 #include "metrics/registry.h"
 
 #include <unistd.h>

@@ -76,14 +76,14 @@ struct Fixture {
         },
         [this] { ++exhausted; });
   }
-  void turn_until_accepted(std::size_t count) {
+  void run_until_accepted(std::size_t count) {
     const auto deadline = steady_clock::now() + seconds(10);
     while (accepted.size() < count) {
       BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
       loop.run_round();
     }
   }
-  void turn_some() {
+  void run_some_rounds() {
     for (int i = 0; i < 5; ++i) loop.run_round();
   }
   std::vector<Fd> connect_many(int count) {
@@ -113,7 +113,7 @@ BOOST_FIXTURE_TEST_SUITE(acceptor_test, Fixture)
 BOOST_AUTO_TEST_CASE(a_connection_arrives_with_its_peers_address_and_does_not_block) {
   listen();
   const Fd client = connect_to(here);
-  turn_until_accepted(1);
+  run_until_accepted(1);
   BOOST_TEST(peers[0] == bound_address(client.value()).text());
   char byte;
   BOOST_TEST(::recv(accepted[0].value(), &byte, 1, 0) == -1);
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(ipv6_and_unix_sockets_are_listened_on_too) {
   const TemporaryDirectory directory;
   listen(directory.socket());
   const Fd local = connect_to(address(directory.socket()));
-  turn_until_accepted(1);
+  run_until_accepted(1);
   BOOST_TEST(peers[0] == "unix:");
   struct stat made {};
   BOOST_TEST_REQUIRE(::stat((std::string(directory.path) + "/s").c_str(), &made) == 0);
@@ -135,7 +135,7 @@ BOOST_AUTO_TEST_CASE(ipv6_and_unix_sockets_are_listened_on_too) {
   if (::bind(probe.value(), six.raw(), six.raw_size()) != 0) return;  // a machine without IPv6
   listen("[::1]:0");
   const Fd client = connect_to(here);
-  turn_until_accepted(2);
+  run_until_accepted(2);
   BOOST_TEST(peers[1].starts_with("[::1]:"));
 }
 
@@ -166,10 +166,10 @@ BOOST_AUTO_TEST_CASE(an_address_that_cannot_be_bound_is_an_error_that_names_it) 
   BOOST_TEST(fd.error().what.find("192.0.2.1:80") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_storm_is_taken_in_bursts_so_that_others_get_their_turn) {
+BOOST_AUTO_TEST_CASE(a_storm_is_taken_in_bursts_so_that_others_are_served_too) {
   listen();
   const auto clients = connect_many(200);
-  std::vector<std::size_t> per_turn;
+  std::vector<std::size_t> per_round;
   const auto deadline = steady_clock::now() + seconds(10);
   while (accepted.size() < 200) {
     BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
@@ -186,11 +186,11 @@ BOOST_AUTO_TEST_CASE(a_pause_leaves_connections_in_the_queue_and_resuming_takes_
   acceptor->pause();
   BOOST_TEST(acceptor->paused());
   const auto clients = connect_many(5);
-  turn_some();
+  run_some_rounds();
   BOOST_TEST(accepted.empty());
   acceptor->resume();
   acceptor->resume();
-  turn_until_accepted(5);
+  run_until_accepted(5);
   each_is_served(clients);
 }
 
@@ -200,10 +200,10 @@ BOOST_AUTO_TEST_CASE(a_pause_in_the_middle_of_a_burst_takes_no_more_of_it) {
   on_accept = [this] {
     if (accepted.size() == 3) acceptor->pause();
   };
-  turn_some();
+  run_some_rounds();
   BOOST_TEST(accepted.size() == 3U);
   acceptor->resume();
-  turn_until_accepted(10);
+  run_until_accepted(10);
   each_is_served(clients);
 }
 
@@ -215,7 +215,7 @@ BOOST_AUTO_TEST_CASE(closing_takes_all_that_waits_in_the_queue_and_strands_nobod
   BOOST_TEST(acceptor->paused());
   acceptor->close_after_queue();
   acceptor->resume();
-  turn_some();
+  run_some_rounds();
   const Fd late(::socket(AF_INET, SOCK_STREAM, 0));
   BOOST_TEST(::connect(late.value(), here.raw(), here.raw_size()) == -1);
   BOOST_TEST(errno == ECONNREFUSED);
@@ -249,9 +249,9 @@ BOOST_AUTO_TEST_CASE(out_of_descriptors_it_pauses_says_so_once_and_strands_nobod
     const rlim_t usual = limit.rlim_cur;
     limit.rlim_cur = static_cast<rlim_t>(clients.back().value()) + 3;  // room for two more
     ::setrlimit(RLIMIT_NOFILE, &limit);
-    turn_some();
+    run_some_rounds();
     const bool paused = accepted.size() == 2 && exhausted == 1 && acceptor->paused();
-    turn_some();
+    run_some_rounds();
     const bool once = accepted.size() == 2 && exhausted == 1;
     limit.rlim_cur = usual;
     ::setrlimit(RLIMIT_NOFILE, &limit);

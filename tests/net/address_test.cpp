@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Addresses and blocks of them by tables: what is one, how it is written, and what is refused with which words.
 #include "proxy/net/address.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What a loop does in one round and between two: posted work, the tick, and when the clock is read.
 #include "proxy/net/loop.h"
 
 #include <unistd.h>
@@ -19,9 +20,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-// Turns until `done`, at most for some seconds.
+// Runs until `done`, at most for some seconds.
 template <typename Done>
-void turn_until(Loop& loop, Done&& done) {
+void run_until(Loop& loop, Done&& done) {
   const auto deadline = steady_clock::now() + seconds(10);
   while (!done()) {
     BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
@@ -50,7 +51,7 @@ BOOST_AUTO_TEST_CASE(work_that_posts_work_does_not_wait_for_another_event) {
     if (++depth < 5) loop.post(again);
   };
   loop.post(again);
-  turn_until(loop, [&] { return depth == 5; });
+  run_until(loop, [&] { return depth == 5; });
   BOOST_TEST(depth == 5);
 }
 
@@ -73,7 +74,7 @@ BOOST_AUTO_TEST_CASE(posts_from_many_threads_all_arrive_each_threads_in_order_on
       }
     });
   }
-  turn_until(loop, [&] { return arrived == kThreads * kPosts; });
+  run_until(loop, [&] { return arrived == kThreads * kPosts; });
   for (auto& thread : threads) thread.join();
   BOOST_TEST(wrong == 0);
 }
@@ -92,12 +93,12 @@ BOOST_AUTO_TEST_CASE(a_post_wakes_a_loop_that_waits) {
     }
     loop.post([&] { ran = true; });
   });
-  turn_until(loop, [&] { return ran.load(); });
+  run_until(loop, [&] { return ran.load(); });
   poster.join();
   BOOST_TEST(ran);
 }
 
-BOOST_AUTO_TEST_CASE(the_time_stands_still_within_a_turn_and_is_read_anew_in_the_next) {
+BOOST_AUTO_TEST_CASE(the_time_stands_still_within_a_round_and_is_read_anew_in_the_next) {
   ManualClock clock;
   Loop loop(&clock);
   std::vector<Time> seen;
@@ -124,7 +125,7 @@ BOOST_AUTO_TEST_CASE(without_a_clock_of_its_own_it_reads_the_steady_one) {
   BOOST_TEST((before <= seen && seen <= steady_clock::now()));
 }
 
-BOOST_AUTO_TEST_CASE(a_turn_reads_the_clock_anew_though_somebody_asked_before_it) {
+BOOST_AUTO_TEST_CASE(a_round_reads_the_clock_anew_though_somebody_asked_before_it) {
   ManualClock clock;
   Loop loop(&clock);
   BOOST_TEST((loop.now() == clock.now()));
@@ -144,13 +145,13 @@ BOOST_AUTO_TEST_CASE(the_tick_comes_when_it_asked_for_it_or_earlier_when_others_
     return loop.now() + pause;
   });
   const Time before = steady_clock::now();
-  turn_until(loop, [&] { return ticks == 5; });
+  run_until(loop, [&] { return ticks == 5; });
   BOOST_TEST((steady_clock::now() - before >= milliseconds(40)));
   pause = seconds(100);
-  turn_until(loop, [&] { return ticks == 6; });
+  run_until(loop, [&] { return ticks == 6; });
   loop.tick_by(steady_clock::now() + milliseconds(10));
   loop.tick_by(steady_clock::now() + seconds(50));
-  turn_until(loop, [&] { return ticks == 7; });
+  run_until(loop, [&] { return ticks == 7; });
   BOOST_TEST((steady_clock::now() - before < seconds(40)));
 }
 

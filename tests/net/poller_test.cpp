@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Readiness as a stream's handler sees it, although the kernel tells of edges only: over real sockets, among others of
+// the same batch that are destroyed, change or come anew.
 #include "proxy/net/poller.h"
 
 #include <sys/socket.h>
@@ -145,9 +147,9 @@ BOOST_AUTO_TEST_CASE(what_was_not_read_is_told_again_until_it_is) {
   a.takes = false;
   a.stream->watch(true, false);
   a.say();
-  for (int turn = 1; turn <= 3; ++turn) {
+  for (int round = 1; round <= 3; ++round) {
     loop.run_round();
-    BOOST_TEST(a.reads == turn);
+    BOOST_TEST(a.reads == round);
   }
   a.takes = true;
   a.say();
@@ -167,7 +169,7 @@ BOOST_AUTO_TEST_CASE(what_was_read_outside_of_a_call_and_left_more_is_told) {
   char byte;
   BOOST_TEST((a.stream->read(&byte, 1).status == IoStatus::Ok));
   a.takes = true;
-  for (int turn = 0; turn < 3; ++turn) loop.run_round();
+  for (int round = 0; round < 3; ++round) loop.run_round();
   BOOST_TEST(a.reads == 3);
   BOOST_TEST(a.calls == 4);  // one that found nothing: the kernel was not asked whether anything is left
 }
@@ -182,7 +184,7 @@ BOOST_AUTO_TEST_CASE(what_is_behind_urgent_data_is_told) {
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "!", 1, MSG_OOB) == 1);
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "behind", 6, 0) == 6);
   stream.watch(true, false);
-  for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
+  for (int round = 0; round < 5 && taker.got.size() < 12; ++round) {
     loop.post([] {});
     loop.run_round();
   }
@@ -198,7 +200,7 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_told) {
   BOOST_TEST_REQUIRE(send_with_descriptor(pair.theirs.value(), "before"));
   BOOST_TEST_REQUIRE(::send(pair.theirs.value(), "behind", 6, MSG_NOSIGNAL) == 6);
   stream->watch(true, false);
-  for (int turn = 0; turn < 5 && taker.got.size() < 12; ++turn) {
+  for (int round = 0; round < 5 && taker.got.size() < 12; ++round) {
     loop.post([] {});
     loop.run_round();
   }
@@ -207,7 +209,7 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_told) {
 
 BOOST_AUTO_TEST_CASE(a_stream_that_can_be_written_to_is_called_until_it_is_full) {
   a.stream->watch(false, true);
-  for (int turn = 0; turn < 3; ++turn) loop.run_round();
+  for (int round = 0; round < 3; ++round) loop.run_round();
   BOOST_TEST(a.writes == 3);
   const std::vector<char> much(1024 * 1024);
   const iovec piece{const_cast<char*>(much.data()), much.size()};
@@ -240,7 +242,7 @@ BOOST_AUTO_TEST_CASE(one_that_is_to_be_called_again_may_be_destroyed_before) {
   BOOST_TEST(a.reads == 1);
 }
 
-BOOST_AUTO_TEST_CASE(more_than_a_batch_is_served_in_turns_and_the_mail_in_between) {
+BOOST_AUTO_TEST_CASE(more_than_a_batch_is_served_in_rounds_and_the_mail_in_between) {
   std::vector<std::unique_ptr<End>> many;
   int served = 0;
   int served_before_mail = -1;
@@ -251,7 +253,7 @@ BOOST_AUTO_TEST_CASE(more_than_a_batch_is_served_in_turns_and_the_mail_in_betwee
     for (int byte = 0; byte < 3; ++byte) many.back()->say();  // one call takes one
   }
   loop.post([&] { served_before_mail = served; });
-  for (int turn = 0; turn < 60; ++turn) {
+  for (int round = 0; round < 60; ++round) {
     if (served < 3000 || served_before_mail < 0) loop.run_round();
   }
   BOOST_TEST(served == 3000);

@@ -104,14 +104,14 @@ struct Fixture {
   Fixture() {
     loop.set_tick([this] { return loop.now() + milliseconds(2); });
   }
-  void turn_until(const std::function<bool()>& done) {
+  void run_until(const std::function<bool()>& done) {
     const auto deadline = steady_clock::now() + seconds(20);
     while (!done()) {
       BOOST_TEST_REQUIRE((steady_clock::now() < deadline));
       loop.run_round();
     }
   }
-  void turns(int n) {
+  void run_rounds(int n) {
     for (int i = 0; i < n; ++i) loop.run_round();
   }
   void write(Stream& stream, std::string_view text) {
@@ -121,7 +121,7 @@ struct Fixture {
   }
   // Sooner or later: a first one may be taken before the kernel says no.
   void write_fails(Stream& stream) {
-    turn_until([&] {
+    run_until([&] {
       const iovec piece{const_cast<char*>("x"), 1};
       return stream.write(&piece, 1).status == IoStatus::Reset;
     });
@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_who
       }
     });
     std::mt19937 random(seed + 100);
-    turn_until([&] {
+    run_until([&] {
       if (random() % 16 == 0) {
         echo.paused = !echo.paused;
         echo.watch();
@@ -207,7 +207,7 @@ BOOST_AUTO_TEST_CASE(all_bytes_come_and_go_in_order_whatever_their_sizes_and_who
       return echo.eof && echo.waiting.empty();
     });
     echo.stream->shut_write();
-    turns(2);
+    run_rounds(2);
     sender.join();
     receiver.join();
     BOOST_TEST(echo.seen == text.size());
@@ -224,14 +224,14 @@ BOOST_AUTO_TEST_CASE(more_streams_than_buffers_are_all_served) {
     pairs.push_back(connected_pair());
     echoes.push_back(std::make_unique<Echo>(loop, std::move(pairs.back().ours)));
   }
-  turns(2);
+  run_rounds(2);
   for (auto& pair : pairs) send_all(pair.theirs.value(), "hello");
-  turn_until([&] {
+  run_until([&] {
     std::size_t seen = 0;
     for (const auto& echo : echoes) seen += echo->seen;
     return seen == 5 * kStreams;
   });
-  turns(3);
+  run_rounds(3);
   for (auto& pair : pairs) {
     char buffer[8];
     BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_DONTWAIT) == 5);
@@ -247,9 +247,9 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
       write(*stream, "good");
       write(*stream, "bye");
       if (shut) stream->shut_write();
-      if (!destroy_at_once) turns(2);
+      if (!destroy_at_once) run_rounds(2);
       stream.reset();
-      turns(2);
+      run_rounds(2);
       int error = 0;
       BOOST_TEST(receive_to_end(pair.theirs.value(), error) == "goodbye");
       BOOST_TEST(error == 0);
@@ -260,19 +260,19 @@ BOOST_AUTO_TEST_CASE(what_was_written_leaves_before_the_fin_also_where_the_strea
 BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
   TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
-  turns(2);
+  run_rounds(2);
   const linger now{1, 0};
   ::setsockopt(pair.theirs.value(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   pair.theirs.reset();
-  turn_until([&] { return echo.last == IoStatus::Reset; });
+  run_until([&] { return echo.last == IoStatus::Reset; });
 
   TcpPair other = connected_pair();
   auto stream = loop.open(std::move(other.ours), Address());
   stream->watch(true, false);
-  turns(2);
+  run_rounds(2);
   stream->close_with_reset();
   stream.reset();
-  turns(2);
+  run_rounds(2);
   int error = 0;
   receive_to_end(other.theirs.value(), error);
   BOOST_TEST(error == ECONNRESET);
@@ -281,36 +281,37 @@ BOOST_AUTO_TEST_CASE(a_reset_is_sent_and_seen) {
 BOOST_AUTO_TEST_CASE(one_that_is_not_watched_is_not_called_and_loses_nothing) {
   TcpPair pair = connected_pair();
   Echo echo(loop, std::move(pair.ours));
-  turns(2);
+  run_rounds(2);
   echo.paused = true;
   echo.watch();
   send_all(pair.theirs.value(), "while away");
   ::shutdown(pair.theirs.value(), SHUT_WR);
-  turns(10);
+  run_rounds(10);
   BOOST_TEST(echo.calls == 0);
   echo.paused = false;
   echo.watch();
-  turn_until([&] { return echo.eof; });
+  run_until([&] { return echo.eof; });
   BOOST_TEST(echo.seen == 10U);
   BOOST_TEST((echo.last == IoStatus::Eof));
 }
 
 BOOST_AUTO_TEST_CASE(one_to_which_something_has_come_is_not_silent_whoever_has_it) {
   TcpPair pair = connected_pair();
+  const int ours = pair.ours.value();
   auto stream = loop.open(std::move(pair.ours), Address());
   BOOST_TEST(stream->silent());
   stream->watch(true, false);
-  turns(2);
+  run_rounds(2);
   BOOST_TEST(stream->silent());
   send_all(pair.theirs.value(), "x");
-  turns(3);
+  run_rounds(3);
   char byte;
-  BOOST_TEST(::recv(stream->descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
+  BOOST_TEST(::recv(ours, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1);  // the ring has it
   BOOST_TEST(!stream->silent());
   BOOST_TEST(stream->read(&byte, 1).n == 1U);
   BOOST_TEST(stream->silent());
   ::shutdown(pair.theirs.value(), SHUT_WR);
-  turn_until([&] { return !stream->silent(); });
+  run_until([&] { return !stream->silent(); });
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is_being_sent) {
@@ -322,11 +323,11 @@ BOOST_AUTO_TEST_CASE(a_reset_goes_out_although_the_peer_takes_nothing_of_what_is
   while (stream->write(&large, 1).status == IoStatus::Ok) {
   }
   write(*stream, "and this waits in the ring");
-  turns(3);
+  run_rounds(3);
   BOOST_TEST((stream->write(&large, 1).status == IoStatus::WouldBlock));
   stream->close_with_reset();
   stream.reset();
-  turns(3);
+  run_rounds(3);
   int error = 0;  // without reading: that would make room
   socklen_t size = sizeof error;
   ::getsockopt(pair.theirs.value(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -342,7 +343,7 @@ void close_with_tail(Fixture& fixture, Fd fd) {
   while (stream->write(&large, 1).status == IoStatus::Ok) {
   }
   fixture.write(*stream, "the end");
-  fixture.turns(3);
+  fixture.run_rounds(3);
 }
 
 BOOST_AUTO_TEST_CASE(a_slow_peer_gets_what_was_taken_for_it_though_the_process_ends) {
@@ -383,33 +384,33 @@ BOOST_AUTO_TEST_CASE(what_the_peer_said_before_a_send_failed_is_read_to_its_end)
     stream->watch(false, false);  // as one whose other side is slow
     send_all(pair.theirs.value(), answer);
     pair.theirs.reset();  // and it never read what follows: a reset comes back
-    turns(2);
+    run_rounds(2);
     write(*stream, "more of the request");
-    turns(3);
+    run_rounds(3);
     write_fails(*stream);
     std::string got;
     Reader reader(*stream, got);
     stream->watch(true, false);
-    turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
+    run_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
     BOOST_TEST((got == answer));
   }
 }
 
 // The descriptor is closed although nothing else happens.
 BOOST_AUTO_TEST_CASE(one_that_is_gone_after_its_peers_end_is_closed_at_once) {
-  turns(1);
+  run_rounds(1);
   loop.set_tick([this] { return loop.now() + seconds(5); });
-  turns(1);
+  run_rounds(1);
   TcpPair pair = connected_pair();
   auto stream = loop.open(std::move(pair.ours), Address());
   std::string got;
   Reader reader(*stream, got);
   stream->watch(true, false);
   ::shutdown(pair.theirs.value(), SHUT_WR);
-  turn_until([&] { return reader.last == IoStatus::Eof; });
+  run_until([&] { return reader.last == IoStatus::Eof; });
   stream.reset();
   const auto began = steady_clock::now();
-  turns(1);
+  run_rounds(1);
   BOOST_TEST((steady_clock::now() - began < seconds(3)));
   pollfd fin{pair.theirs.value(), POLLIN, 0};
   BOOST_TEST(::poll(&fin, 1, 1000) == 1);
@@ -430,10 +431,10 @@ BOOST_AUTO_TEST_CASE(what_is_behind_a_unix_peers_descriptors_is_read_before_the_
     send_all(pair.theirs.value(), "behind");
     ::shutdown(pair.theirs.value(), SHUT_WR);
   });
-  turn_until([&] { return got.size() >= much.size(); });
+  run_until([&] { return got.size() >= much.size(); });
   sender.join();
   BOOST_TEST(sent);
-  turn_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
+  run_until([&] { return reader.last == IoStatus::Eof || reader.last == IoStatus::Reset; });
   BOOST_TEST((got == much + "!behind"));
 }
 
@@ -448,7 +449,7 @@ BOOST_AUTO_TEST_CASE(one_whose_peer_takes_nothing_holds_little) {
     send_all(peer, std::string(64'000'000, 'x'));
     over = true;
   });
-  turn_until([&] { return over.load(); });
+  run_until([&] { return over.load(); });
   sender.join();
   BOOST_TEST(echo.waiting.size() <= 64U * 1024);
   BOOST_TEST(echo.seen < 32'000'000U);  // the rest waits in the kernel's buffers, and the sender had to
@@ -459,17 +460,17 @@ BOOST_AUTO_TEST_CASE(a_descriptor_number_that_is_used_anew_belongs_to_its_new_st
     TcpPair old = connected_pair();
     auto stream = loop.open(std::move(old.ours), Address());
     stream->watch(true, false);
-    if (i % 2 == 0) turns(1);
+    if (i % 2 == 0) run_rounds(1);
     send_all(old.theirs.value(), "for the old one");
     write(*stream, "from the old one");
     stream.reset();
     TcpPair pair = connected_pair();
     Echo echo(loop, std::move(pair.ours));
-    turns(3);
+    run_rounds(3);
     BOOST_TEST(echo.seen == 0U);
     send_all(pair.theirs.value(), "new");
-    turn_until([&] { return echo.seen > 0; });
-    turns(2);
+    run_until([&] { return echo.seen > 0; });
+    run_rounds(2);
     char buffer[64];
     BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_DONTWAIT) == 3);
   }
@@ -492,14 +493,14 @@ BOOST_AUTO_TEST_CASE(listening_mail_and_ticks_go_on_beside_busy_streams) {
       if (::recv(peer, buffer, sizeof buffer, 0) <= 0) return;
     }
   });
-  turn_until([&] { return echo.seen > 100; });
+  run_until([&] { return echo.seen > 100; });
   std::thread poster([&] { loop.post([&] { mailed = true; }); });
-  turn_until([&] { return mailed && ticks > 5; });
+  run_until([&] { return mailed && ticks > 5; });
   poster.join();
   over = true;
   ::shutdown(pair.theirs.value(), SHUT_RDWR);
   talker.join();
-  turn_until([&] { return echo.eof; });
+  run_until([&] { return echo.eof; });
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(an_end_that_was_announced_and_does_not_come_holds_nothing_u
   BOOST_TEST(::recv(pair.theirs.value(), buffer, sizeof buffer, MSG_WAITALL) == 12);
 }
 
-BOOST_AUTO_TEST_CASE(an_end_that_came_with_the_last_bytes_is_told_in_the_same_turn) {
+BOOST_AUTO_TEST_CASE(an_end_that_came_with_the_last_bytes_is_told_in_the_same_round) {
   TcpPair pair = connected_pair();
   TcpStream stream(loop, std::move(pair.ours));
   Reader reader;
@@ -124,7 +124,7 @@ BOOST_AUTO_TEST_CASE(an_end_behind_much_is_told_behind_all_of_it) {
   pair.theirs.reset();
   wait_for_fin(stream);
   stream.watch(true, false);
-  for (int turn = 0; turn < 8 && !reader.ended; ++turn) {
+  for (int round = 0; round < 8 && !reader.ended; ++round) {
     loop.post([] {});
     loop.run_round();
   }
@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(an_end_that_was_not_wanted_is_told_when_it_is) {
   pair.theirs.reset();
   wait_for_fin(stream);
   stream.watch(true, false);
-  for (int turn = 0; turn < 3; ++turn) {
+  for (int round = 0; round < 3; ++round) {
     loop.post([] {});
     loop.run_round();
   }

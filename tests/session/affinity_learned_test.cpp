@@ -148,6 +148,34 @@ BOOST_AUTO_TEST_CASE(an_id_whose_backend_is_down_or_has_refused_is_gone) {
   BOOST_TEST(open_learned("sid").at() == "a");
 }
 
+BOOST_AUTO_TEST_CASE(where_no_other_backend_is_available_an_id_goes_on_leading_to_one_that_is_down) {
+  learn_and_close(key, "sid");
+  for (const auto& each : pool().backends) each->health = BackendHealth::Down;
+  BOOST_TEST(open_learned("sid").at() == "a");
+  BOOST_TEST(tabs.back()->pick.reason == PickReason::Learned);
+  BOOST_TEST(!tabs.back()->member.leaving);
+  BOOST_TEST(open(key).pick.outcome == Outcome::NoBackend);
+  BOOST_TEST(home(key) == "a");
+  backend("b").health = BackendHealth::Up;
+  BOOST_TEST(open_learned("sid").pick.outcome == Outcome::Gone);
+}
+
+BOOST_AUTO_TEST_CASE(after_the_turn_of_its_key_none_leads_to_one_that_is_down) {
+  learn_and_close(key, "sid");
+  open(key);
+  turn(key, "a");
+  for (const auto& each : pool().backends) each->health = BackendHealth::Down;
+  BOOST_TEST(open_learned("sid", true).pick.outcome == Outcome::Gone);
+}
+
+BOOST_AUTO_TEST_CASE(an_id_whose_key_is_not_held_leads_to_a_backend_that_is_ejected) {
+  learn_and_close(key, "sid");
+  table().keys_on(backend("a"), true);
+  BOOST_TEST(home(key) == "");
+  backend("a").health = BackendHealth::Ejected;
+  BOOST_TEST(open_learned("sid").at() == "a");
+}
+
 BOOST_AUTO_TEST_CASE(an_id_outlives_the_entry_of_its_key) {
   backend("a").health = BackendHealth::Down;
   learn_and_close(key, "sid");

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Limits per client address under times that the test dictates: rates to the token, open sessions, IPv6 prefixes, and a
+// flood of addresses.
 #include "proxy/session/client_limits.h"
 
 #include <atomic>

@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(what_is_written_outside_of_a_batch_leaves_at_once) {
   BOOST_TEST(one.script.written == "hello");
 }
 
-// Of two that speak in turns, of one that speaks at length, and of more than the box holds.
+// Of two that speak alternately, of one that speaks at length, and of more than the box holds.
 BOOST_AUTO_TEST_CASE(the_order_is_kept) {
   std::string said[2];
   in_batch([&] {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The way out to a peer that takes what a script lets it take: what is written at once, what is queued, when the peer
+// counts as stalled, and that gathered bytes leave with their own connection only.
 #include "proxy/session/outlet.h"
 
 #include <boost/test/unit_test.hpp>
@@ -29,7 +31,7 @@ struct Fixture {
   std::unique_ptr<net::Stream> stream = peer.make_stream();
   Outlet outlet;
 
-  // A turn of the worker later, with the clock moved on.
+  // A round of the worker later, with the clock moved on.
   void pass(Duration time) {
     clock.advance(time);
     worker.post([] {});

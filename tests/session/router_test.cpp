@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which route a request gets, by host, path, listener and order in the file; and what a snapshot of the settings holds.
 #include "proxy/session/router.h"
 
 #include <boost/test/unit_test.hpp>

@@ -35,6 +35,8 @@ class Script {
   std::size_t room = kAny;  // what the peer still takes before WouldBlock
   bool refuses_writes = false;
   std::uint32_t unacknowledged = 0;
+  bool connecting = false;  // until it is set to false; then writable, with
+  int connect_error = 0;
 
   // --- what the proxy did ---
   std::string written;
@@ -122,7 +124,11 @@ class ScriptedStream final : public net::Stream {
   void probe_when_idle() override { script_.probed = true; }
   void set_handler(net::StreamHandler* handler) override { script_.handler_ = handler; }
   net::StreamHandler* handler() const override { return script_.handler_; }
-  int connect_error() override { return 0; }
+  bool connecting() const override { return script_.connecting; }
+  std::optional<Error> failure() override {
+    if (script_.connect_error == 0) return std::nullopt;
+    return Error{Fault::Upstream, std::strerror(script_.connect_error), script_.connect_error};
+  }
   bool silent() const override { return script_.incoming_.empty(); }
   std::uint32_t unacknowledged() const override { return script_.unacknowledged; }
 
@@ -138,7 +144,7 @@ inline std::unique_ptr<net::Stream> Script::make_stream() {
 inline bool Script::step() {
   if (handler_ == nullptr) return false;
   const bool readable = reads_ && !incoming_.empty();
-  const bool writable = writes_ && (room > 0 || refuses_writes);
+  const bool writable = writes_ && !connecting && (room > 0 || refuses_writes);
   if (!readable && !writable) return false;
   handler_->on_ready(*stream_, readable, writable);
   return true;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Idle connections to a backend: which may be used again, over a scripted stream. What a backend says beyond its answer
+// is in http/surplus_test.cpp.
 #include "proxy/session/upstream_pool.h"
 
 #include <boost/test/unit_test.hpp>

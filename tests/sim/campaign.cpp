@@ -34,6 +34,8 @@ static void live(World& world) {
   if (!scenario.orders.stops) {
     operator_.stop();
     if (!world.run_until(world.now() + kConvalescence)) return;
+    all.rest();
+    if (!world.run_until(world.now() + kConvalescence)) return;
     for (const auto& client : all.clients) {
       if (const auto complaint = client->complaint(); !complaint.empty()) {
         return world.fail("complaint", client->name() + ": " + complaint);

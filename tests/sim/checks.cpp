@@ -219,7 +219,6 @@ void Checks::stream_opened(const Link& link) {
 
 void Checks::stream_closed(const Link& link) {
   if (link.is_check) --check_streams_;
-  dialled_.erase(link.id());
 }
 
 const Session* Checks::session_of(const SimStream& stream) const {
@@ -233,21 +232,16 @@ const Session* Checks::session_of(const SimStream& stream) const {
   return found;
 }
 
-void Checks::handler_set(SimStream& stream) {
-  if (!stream.connecting() || stream.link().is_check || stream.handler() == nullptr) return;
-  const auto* session = session_of(stream);
-  if (session != nullptr) {
-    dialled_[stream.link().id()] = {const_cast<Session*>(session)->record().member.leaving};
-  }
-}
-
 // The first bytes for a backend: the session has looked again, whether it may open there.
 void Checks::first_write(SimStream& stream) {
   if (stream.link().is_check || stream.link().backend.empty() || !stream.was_connecting()) return;
-  const auto found = dialled_.find(stream.link().id());
-  const auto* session = session_of(stream);
-  if (found == dialled_.end() || session == nullptr) return;
-  if (const_cast<Session*>(session)->record().member.leaving && !found->second.leaving) {
+  auto* session = const_cast<Session*>(session_of(stream));
+  if (session == nullptr) return;
+  const auto& record = session->record();
+  const auto& ref = record.member.ref;
+  const auto found = seen_.find({ref.worker, ref.slot, ref.generation});
+  if (found == seen_.end() || found->second.joined_leaving || found->second.backend != record.member.backend) return;
+  if (record.member.leaving && record.pick_reason() != metrics::PickReason::Learned) {
     world_.fail("opened_after_turn", "#" + std::to_string(stream.link().id()) + " opens on " + stream.link().backend +
                                          " although its key's turn has come");
   }

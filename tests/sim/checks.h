@@ -34,7 +34,6 @@ class Checks {
   void after_step();
   void stream_opened(const Link& link);
   void stream_closed(const Link& link);
-  void handler_set(SimStream& stream);
   void first_write(SimStream& stream);
   // A line of the access log: a session has finished.
   void finished(const std::string& line);
@@ -66,9 +65,6 @@ class Checks {
     std::map<std::string, Time, std::less<>> turned;  // keys whose turn has come
     std::vector<Time> farewells;
   };
-  struct Dialled {
-    bool leaving = false;  // its session, when it began to connect
-  };
 
   void look_at_sessions();
   void look_at_counters();
@@ -80,7 +76,6 @@ class Checks {
   World& world_;
   std::map<Ref, Seen> seen_;
   std::map<std::string, Drain> drains_;
-  std::map<std::uint64_t, Dialled> dialled_;  // by link
   std::map<std::string, std::uint64_t> ends_;  // lines of the access log, by backend
   std::vector<std::shared_ptr<Link>> said_goodbye_;
   std::map<std::string, std::weak_ptr<Link>> clients_;  // by their address

@@ -83,15 +83,15 @@ void World::listener_closed(const SimListener& listener) {
 Result<std::unique_ptr<net::Stream>> World::dial(std::size_t thread, net::Loop& loop, const net::Address& to) {
   if (lacks_descriptors(thread)) {
     count("EMFILE at a dial");
-    return Error{Fault::Local, "socket: Too many open files"};
+    return Error{Fault::Local, "socket: Too many open files", EMFILE};
   }
   std::size_t host = 0;
   while (host < hosts_.size() && !(hosts_[host].address == to)) ++host;
-  if (host == hosts_.size()) return Error{Fault::Upstream, "no such host"};
+  if (host == hosts_.size()) return Error{Fault::Upstream, "no such host", EHOSTUNREACH};
   const bool at_once = link_dice_.chance(scenario_.dials_at_once);
   if (at_once && hosts_[host].state == Host::State::Refuses) {
     count("dial refused on the spot");
-    return Error{Fault::Upstream, "connect: Connection refused"};
+    return Error{Fault::Upstream, "connect: Connection refused", ECONNREFUSED};
   }
   const auto link = make_link(*hosts_[host].actor);
   link->backend = hosts_[host].name;

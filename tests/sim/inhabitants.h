@@ -15,6 +15,8 @@ struct Inhabitants {
   explicit Inhabitants(World& world);
   // No trouble of their own making any more.
   void heal() const;
+  // The clients begin nothing new.
+  void rest() const;
 
   std::vector<std::unique_ptr<Actor>> backends;
   std::vector<std::unique_ptr<Actor>> clients;

@@ -91,7 +91,11 @@ void SimStream::watch(bool readable, bool writable) {
 
 void SimStream::set_handler(net::StreamHandler* handler) {
   handler_ = handler;
-  if (handler != nullptr) world_.handler_set(*this);
+}
+
+std::optional<Error> SimStream::failure() {
+  if (error_ == 0) return std::nullopt;
+  return Error{Fault::Upstream, std::string("connect: ") + std::strerror(error_), error_};
 }
 
 void SimStream::connected(int error) {

@@ -27,7 +27,7 @@ class SimStream final : public net::Stream, private net::Pollable {
   void watch(bool readable, bool writable) override;
   void set_handler(net::StreamHandler* handler) override;
   net::StreamHandler* handler() const override { return handler_; }
-  int connect_error() override { return error_; }
+  std::optional<Error> failure() override;
   bool connecting() const override { return connecting_; }
   bool silent() const override { return !is_readable(); }
   std::uint32_t unacknowledged() const override { return static_cast<std::uint32_t>(link_->to_actor().unacknowledged()); }

@@ -78,7 +78,6 @@ class World final : public Nature, private log::Sink, private log::LineSink {
   void listener_closed(const SimListener& listener);
   void stream_opened(Link& link);
   void stream_closed(Link& link);
-  void handler_set(SimStream& stream) { checks_.handler_set(stream); }
   void first_write(SimStream& stream) { checks_.first_write(stream); }
   void note_write(const Link& link, std::size_t size, std::size_t taken);
   void note_arrival(const Link& link, bool to_proxy, std::size_t bytes, bool fin, bool reset);

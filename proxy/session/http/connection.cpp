@@ -20,23 +20,24 @@ bool is_stray_line_end(std::string_view bytes) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream,
-                               const net::Address& peer)
+HttpConnection::HttpConnection(Worker& worker, Accepted accepted)
     : worker_(worker),
-      stream_(std::move(stream)),
-      listener_(listener),
+      stream_(std::move(accepted.stream)),
+      listener_(accepted.listener),
       number_(worker.upstreams().next_client()),
-      peer_(peer) {}
-
-HttpConnection::~HttpConnection() {
-  if (state_ != State::Closed) worker_.connection_closed();
+      info_(std::move(accepted.info)),
+      token_(std::move(accepted.token)) {
+  input_.append(accepted.read_ahead);
 }
+
+HttpConnection::~HttpConnection() = default;
 
 void HttpConnection::start() {
   stream_->set_handler(this);
   const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
   worker_.wheel().arm(*this, worker_.now() + limits.request_header_timeout);
-  update_interest();
+  if (!input_.empty()) process({});
+  if (state_ != State::Closed) update_interest();
 }
 
 void HttpConnection::on_ready(net::Stream&, bool readable, bool writable) {
@@ -148,7 +149,7 @@ std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) 
   request_ = {head->http11, head->keep_alive, wire::is(head->method, "HEAD")};
   body_ = wire::BodyDecoder(head->framing, head->length);
   state_ = head->has_body() ? State::Body : State::Waiting;
-  exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, peer_, number_, std::move(head));
+  exchange_ = std::make_unique<Exchange>(worker_, *this, listener_, number_, std::move(head));
   exchange_->start(result.consumed);
   // The head goes out at once where nothing of the body came with it: the client may be waiting for a 100 (RFC 9110
   // §10.1.1).
@@ -188,7 +189,7 @@ std::size_t HttpConnection::take_body(std::string_view bytes, bool& progressed) 
 
 void HttpConnection::refuse(const wire::HeadResult& bad) {
   worker_.cells().reject(bad.http_status == 431 ? metrics::RejectReason::TooLarge : metrics::RejectReason::Malformed);
-  log::debug("request refused", {{"client", peer_.text()}, {"status", bad.http_status}, {"why", bad.why}});
+  log::debug("request refused", {{"client", info_->peer.text()}, {"status", bad.http_status}, {"why", bad.why}});
   close_after_ = true;
   chunked_out_ = false;
   const std::string body = std::string(wire::reason_phrase(bad.http_status)) + "\n";
@@ -410,7 +411,7 @@ void HttpConnection::abort(bool with_reset) {
   close_now();
 }
 
-ReleasedClient HttpConnection::release() {
+ReleasedClient HttpConnection::release(SessionRecord& record) {
   worker_.bound_upstreams().release(*this);
   outlet_.send_posted(worker_);
   ReleasedClient released;
@@ -419,7 +420,8 @@ ReleasedClient HttpConnection::release() {
   released.outlet = std::move(outlet_);
   released.unread = std::string(input_.view());
   input_.clear();
-  state_ = State::Closed;  // the connection lives on and is counted until its new owner closes it
+  state_ = State::Closed;
+  token_.move_to(record);
   disarm();
   if (exchange_) worker_.retire(std::unique_ptr<Owned>(std::move(exchange_)));
   worker_.retire(*this);
@@ -450,7 +452,7 @@ void HttpConnection::close_now() {
   worker_.to_client().clear(outlet_);
   input_.clear();
   worker_.retire(std::move(stream_));
-  worker_.connection_closed();
+  token_.give_back();
   worker_.retire(*this);
 }
 

@@ -11,9 +11,9 @@
 #include "proxy/base/prefetch.h"
 #include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
-#include "proxy/net/address.h"
 #include "proxy/session/http/exchange.h"
 #include "proxy/session/http/exchange_client.h"
+#include "proxy/session/protocols.h"
 #include "proxy/session/worker.h"
 #include "proxy/wire/http/http1.h"
 
@@ -25,7 +25,7 @@ class HttpConnection final : public Owned,
                              private net::StreamHandler,
                              private Timer {
  public:
-  HttpConnection(Worker& worker, std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
+  HttpConnection(Worker& worker, Accepted accepted);
   ~HttpConnection() override;
 
   void start();
@@ -48,8 +48,11 @@ class HttpConnection final : public Owned,
   void want_body(bool wanted) override;
   void exchange_over() override;
   void abort(bool with_reset) override;
-  ReleasedClient release() override;
-  bool http11() const override { return request_.http11; }
+  ReleasedClient release(SessionRecord& record) override;
+  metrics::HttpVersion version() const override {
+    return request_.http11 ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10;
+  }
+  const ConnectionInfo& info() const override { return *info_; }
 
  private:
   enum class State : std::uint8_t {
@@ -101,7 +104,8 @@ class HttpConnection final : public Owned,
   std::unique_ptr<Exchange> exchange_;
   Buffer input_;  // received, not yet taken
   wire::BodyDecoder body_;
-  const net::Address peer_;
+  const std::unique_ptr<const ConnectionInfo> info_;
+  ConnectionToken token_;
 };
 
 }  // namespace limpet::session

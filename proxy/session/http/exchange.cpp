@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a backend's response to the client.
+// From a backend's response to the client: its head, what it becomes (an event stream, a WebSocket), its body piece by
+// piece, and the back-pressure between the two sides.
 #include "proxy/session/http/exchange.h"
 
 #include <algorithm>
@@ -34,18 +35,14 @@ bool is_encoded(const wire::ResponseHead& head) {
 
 const char* Exchange::state_name() const {
   if (leaving_) return "farewell";
-  return state_ == State::Picking || state_ == State::Connecting ? "connecting" : "open";
+  return state_ == State::Opening ? "connecting" : "open";
 }
 
 void Exchange::on_ready(net::Stream&, bool readable, bool writable) {
   if (state_ == State::Over || backend_ == nullptr) return;
-  if (state_ == State::Connecting) {
-    if (backend_->connect_error() != 0) return connect_failed(false);
-    return connected(false);
-  }
   if (writable && !to_backend_.empty()) {
     if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
-    last_activity_ = worker_.now();
+    last_activity_ = request_.moved_at = worker_.now();
     if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
     if (state_ == State::Over || backend_ == nullptr) return;
     watch_backend();
@@ -61,23 +58,23 @@ void Exchange::on_refused(net::Stream&, net::IoStatus status) {
 }
 
 void Exchange::watch_backend() {
-  if (backend_ != nullptr) backend_->watch(!paused_backend_, !to_backend_.empty());
+  if (backend_ != nullptr) backend_->watch(!upstream_.paused, !to_backend_.empty());
 }
 
 void Exchange::read_backend() {
   client_.expect_body();
   if (events_) prefetch(*events_);
   prefetch(*record_);
-  if (pick_request_) prefetch(*pick_request_);
+  if (connector_) prefetch(*connector_);
   if (request_text_) prefetch(*request_text_);
   const net::IoResult got = backend_->read(worker_.scratch(), Worker::kScratch);
   client_.expect_write();
-  if (pick_request_) Affinity::expect_release(record_->member);  // the response begins, and soon ends
+  if (connector_) Affinity::expect_release(record_->member);  // the response begins, and soon ends
   if (got.status == net::IoStatus::WouldBlock) return;
   if (got.status != net::IoStatus::Ok) return backend_eof(got.status == net::IoStatus::Reset);
   // Of one that could not be repeated it is known that nothing was there.
-  if (state_ == State::Sent && reused_ && could_repeat_ && round_ == worker_.loop().round() &&
-      !planted(Planted::SurplusRead)) {
+  if (state_ == State::Sent && upstream_.origin != Connector::Origin::New && request_.repeatable &&
+      upstream_.round == worker_.loop().round() && !planted(Planted::SurplusRead)) {
     return backend_strayed();
   }
   last_activity_ = worker_.now();
@@ -102,7 +99,7 @@ void Exchange::take_response(std::string_view bytes) {
 bool Exchange::take_head(std::string_view& bytes) {
   const auto leased = worker_.response_heads().lease();
   wire::ResponseHead& head = *leased;
-  const std::string_view method = is_head_ ? "HEAD" : "GET";  // for all that it matters to a response
+  const std::string_view method = request_.is_head ? "HEAD" : "GET";  // for all that it matters to a response
   const auto result = wire::parse_response_head(bytes, {record_->route->http.max_head, 256}, method, head);
   if (result.status == wire::Status::NeedMore) {
     input_.append(bytes);
@@ -116,18 +113,18 @@ bool Exchange::take_head(std::string_view& bytes) {
     return false;
   }
   bytes.remove_prefix(result.consumed);
-  if (head.status == 101 && asks_websocket_ &&
+  if (head.status == 101 && request_.shape == Protocol::WebSocket &&
       wire::opens_websocket(head, *head_->fields.find(wire::FieldName::SecWebSocketKey))) {
     become_websocket(head, bytes);
     return false;
   }
   if (head.status < 200) {
-    if (head.status == 101 || ++informational_ > kMostInformational) {
+    if (head.status == 101 || ++response_.informational > kMostInformational) {
       drop_backend();
       answer_unavailable(502, CloseReason::ProtocolError);
       return false;
     }
-    if (client_.http11()) {
+    if (client_.version() != metrics::HttpVersion::Http10) {
       client_.send_informational(head);
       return client_.flush();
     }
@@ -147,11 +144,6 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   Backend& backend = *record_->member.backend;
   const bool good = !(pool_->settings->health.eject_on_5xx && head.status >= 500);
   if (!good || backend.has_failed_lately.load(std::memory_order_relaxed)) worker_.shared().observed(backend, good);
-  if (head.status == 400 && engine_io_session_) {
-    // The backend does not know this session (any more): the client hears it in Engine.IO's own words.
-    drop_backend();
-    return answer_gone();
-  }
   learn_from(head);
   const bool is_stream = is_event_stream(head);
   if (is_stream) {
@@ -159,7 +151,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   } else if (record_->protocol() == Protocol::Sse || record_->protocol() == Protocol::WebSocket) {
     record_->set_protocol(Protocol::Http);
   }
-  record_->count_opened(client_.http11() ? metrics::HttpVersion::Http11 : metrics::HttpVersion::Http10);
+  record_->count_opened(client_.version());
   record_->status = static_cast<std::uint16_t>(head.status);
   const Duration waited = worker_.now() - began_;
   if (!is_stream) record_->handshake_took(waited);
@@ -168,17 +160,17 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   if (record_->protocol() == Protocol::Http && head.status - 100 < responses.size()) responses[head.status - 100].add();
 
   body_ = wire::BodyDecoder(head.framing, head.length);
-  keeps_backend_ = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose;
+  upstream_.may_serve_again = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose;
   if (body_.done() && more_follows) said_too_much();
-  binds_backend_ = binds_backend_ || wire::has_connection_challenge(head.fields);
-  if (binds_backend_) {
-    if (from_trusted_) {
-      keeps_backend_ = false;  // its connection carries many users
-    } else if (!keeps_backend_) {
+  upstream_.binds = upstream_.binds || wire::has_connection_challenge(head.fields);
+  if (upstream_.binds) {
+    if (request_.from_trusted) {
+      upstream_.may_serve_again = false;  // its connection carries many users
+    } else if (!upstream_.may_serve_again) {
       client_.login_lost();
     }
   }
-  sniffing_ = sniffing_ && head.status == 200 && !is_encoded(head);
+  if (head.status != 200 || is_encoded(head)) sniffed_.reset();
   const std::string cookie = session_cookie();
   const wire::Field extra{"Set-Cookie", cookie};
   ResponsePlan plan;
@@ -188,15 +180,14 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   if (!cookie.empty()) plan.extra = {&extra, 1};
   plan.framing = is_stream ? wire::Framing::Chunked : head.framing;
   plan.length = head.length;
-  plan.keeps_content_length = is_head_ || head.status == 304;
-  response_begun_ = true;
+  plan.keeps_content_length = request_.is_head || head.status == 304;
+  response_.begun = true;
   head_.reset();
-  pick_request_.reset();
+  connector_.reset();
   request_text_.reset();
   client_.send_head(plan);
   state_ = State::Body;
-  deadline_ = {};
-  if (is_stream && !is_head_ && !is_encoded(head)) {
+  if (is_stream && !request_.is_head && !is_encoded(head)) {
     events_ = std::make_unique<EventStream>(record_->route->sse);
     const std::string opening = events_->opening();
     const std::string_view piece(opening);
@@ -221,7 +212,7 @@ void Exchange::take_body(std::string_view bytes) {
   std::size_t consumed = 0;
   const wire::Status status = bytes.empty() ? wire::Status::NeedMore : body_.decode(bytes, consumed, pieces);
   if (consumed < bytes.size()) said_too_much();
-  if (sniffing_) sniff_engine_io(pieces);
+  if (sniffed_) sniff_engine_io(pieces);
   pass_body();
   if (state_ != State::Body) return;
   if (!client_.flush()) return;
@@ -233,14 +224,14 @@ void Exchange::take_body(std::string_view bytes) {
 
 // More than was promised: the connection is of no further use.
 void Exchange::said_too_much() {
-  keeps_backend_ = false;
+  upstream_.may_serve_again = false;
   worker_.upstreams().said_too_much(*record_->member.backend);
 }
 
 // The common case of an event: nothing of it is held back, and its chunk passes as it came. False, with nothing done,
 // where that is not so.
 bool Exchange::pass_whole_chunks(std::string_view bytes) {
-  if (sniffing_ || (events_ && !events_->passes_all())) return false;
+  if (sniffed_ || (events_ && !events_->passes_all())) return false;
   auto& pieces = worker_.pieces();
   pieces.clear();
   if (!body_.is_whole_chunks(bytes, pieces)) return false;
@@ -258,8 +249,8 @@ bool Exchange::pass_whole_chunks(std::string_view bytes) {
 void Exchange::mind_back_pressure() {
   const std::size_t pending = client_.pending();
   if (pending == 0) return;
-  if (pending > high_water() && !paused_backend_) {
-    paused_backend_ = true;
+  if (pending > high_water() && !upstream_.paused) {
+    upstream_.paused = true;
     worker_.cells().backpressure_pauses.add();
     watch_backend();
   }
@@ -267,8 +258,8 @@ void Exchange::mind_back_pressure() {
 }
 
 void Exchange::count_content(std::size_t size, std::size_t messages) {
-  if (messages > 0 && !first_event_seen_) {
-    first_event_seen_ = true;
+  if (messages > 0 && !response_.event_seen) {
+    response_.event_seen = true;
     record_->handshake_took(worker_.now() - began_);
   }
   if (size > 0) record_->relayed(Direction::ToClient, size, messages);
@@ -291,13 +282,12 @@ void Exchange::pass_body() {
 }
 
 void Exchange::sniff_engine_io(const std::vector<std::string_view>& pieces) {
-  for (const auto piece : pieces) sniffed_ += piece.substr(0, kMostSniffed);
-  if (const auto sid = wire::engine_io_sid(sniffed_)) {
+  for (const auto piece : pieces) *sniffed_ += piece.substr(0, kMostSniffed);
+  const auto sid = wire::engine_io_sid(*sniffed_);
+  if (sid) {
     worker_.shared().affinity.learn(record_->member, engine_io_id(*sid).id, worker_.now());
-    sniffing_ = false;
   }
-  if (sniffed_.size() >= kMostSniffed) sniffing_ = false;
-  if (!sniffing_) sniffed_ = std::string();
+  if (sid || sniffed_->size() >= kMostSniffed) sniffed_.reset();
 }
 
 void Exchange::become_websocket(const wire::ResponseHead& head, std::string_view unread) {
@@ -314,14 +304,14 @@ void Exchange::become_websocket(const wire::ResponseHead& head, std::string_view
   plan.reason = head.reason;
   plan.fields = &head.fields;
   if (!cookie.empty()) plan.extra = {&extra, 1};
-  response_begun_ = true;
+  response_.begun = true;
   client_.send_head(plan);
   if (!client_.flush()) return;
   disarm();
   state_ = State::Over;
   backend_->set_handler(nullptr);
   const std::string from_backend(unread);
-  ReleasedClient client = client_.release();
+  ReleasedClient client = client_.release(*record_);
   auto session = std::make_unique<WebSocketSession>(worker_, std::move(record_), std::move(client.stream),
                                                     std::move(client.outlet), std::move(backend_));
   WebSocketSession& started = *session;

@@ -4,14 +4,15 @@
 // or time shows that it is one; on a verified 101 it hands both connections to a WebSocketSession. Owned by its
 // client's side.
 //
-//   Picking → Connecting → Sent → Body → Draining → Over
-//                 ↑___________|          |      ↑
-//                                        Ending     (the end of an event stream whose backend died has its time)
+//   Opening → Sent → Body → Draining → Over
+//      ↑________|      |      ↑
+//                    Ending     (the end of an event stream whose backend died has its time)
 //
-// Back to Connecting goes a backend that fails before anything was sent, and a stale idle connection.
+// Back to Opening goes a request whose connection was of no use and that can be sent again. The way to a backend is the
+// Connector's (session/connector.h).
 //
-// exchange_open.cpp holds the way to a backend, exchange.cpp the response, exchange_ends.cpp the ways to end and what
-// time asks for, exchange_answers.cpp what limpet says itself.
+// exchange_open.cpp holds the request, exchange.cpp the response, exchange_ends.cpp the ways to end, exchange_time.cpp
+// what time asks for, exchange_answers.cpp what limpet says itself.
 #pragma once
 
 #include <memory>
@@ -24,8 +25,8 @@
 #include "proxy/base/prefetch.h"
 #include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
-#include "proxy/net/address.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/connector.h"
 #include "proxy/session/http/event_stream.h"
 #include "proxy/session/http/exchange_client.h"
 #include "proxy/session/http/request_key.h"
@@ -37,12 +38,13 @@ namespace limpet::session {
 class Exchange final : public Owned,
                        public Session,
                        public Recycled<Exchange>,
+                       private Connector::Owner,
                        private net::StreamHandler,
                        private Timer {
  public:
   // `number`: of the client's connection.
-  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-           UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head);
+  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+           Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
   // Called once. `head_size`: bytes that the head took, for the route's limit.
@@ -65,19 +67,41 @@ class Exchange final : public Owned,
   const char* state_name() const override;
 
  private:
-  enum class State : std::uint8_t { Picking, Connecting, Sent, Body, Ending, Draining, Over };
+  enum class State : std::uint8_t { Opening, Sent, Body, Ending, Draining, Over };
+
+  // The server-made id that a request carries, by what is said where its session is gone.
+  enum class CarriedId : std::uint8_t {
+    None,
+    EngineIoPoll,  // a poll hears Engine.IO's own close
+    EngineIo,      // what else a session of Engine.IO sends, its messages and its upgrade, cannot be answered for
+    Header,        // MCP: 404 says that the client has to begin anew
+    Cookie,
+  };
+
+  // What time asks for.
+  enum class Due : std::uint8_t {
+    Nothing,
+    EndOfStream,    // an event stream whose backend has died may end now
+    ClientStalls,   // the client takes nothing of its answer
+    RequestStalls,  // the client sends nothing of what is missing of its request
+    BackendStalls,  // the backend takes nothing of the request
+    NoAnswer,       // none has come in time
+    LongPoll,       // none has come for so long that this is a long poll
+    Probe,          // in mid-body nothing came for a while
+    Heartbeat,      // a comment keeps a silent stream alive
+  };
+  struct Look;
+
+  // Of the request that the backend was sent so far.
+  enum class Uptake : std::uint8_t { All, Some, Stalled };
 
   // --- exchange_open.cpp: from the request to a backend ---
   bool admit(std::size_t head_size);
   bool origin_allowed() const;
   void pick();
-  void picked(const Affinity::Pick& pick, bool again);
-  // `just_picked`: in the same turn, so that nothing can have moved the key that is not heard of later.
-  void connect(bool just_picked);
-  void connected(bool just_picked);
-  void connect_failed(bool timed_out);
-  void pick_again();
-  void forget_farewell();
+  void carries(const wire::RequestHead& head);
+  void opened(Connector::Opened to) override;
+  void not_opened(Connector::Failure why) override;
   void append_request_head(std::string& out);
   void append_forwarded(std::string& out);
 
@@ -99,25 +123,38 @@ class Exchange final : public Owned,
   void sniff_engine_io(const std::vector<std::string_view>& pieces);
   void become_websocket(const wire::ResponseHead& head, std::string_view unread);
   void watch_backend();
+  const net::Address& peer() const { return client_.info().peer; }
   std::uint64_t high_water() const { return record_->route->http.high_water; }
 
-  // --- exchange_ends.cpp: the ways to end, and what time asks for ---
-  void on_timer() override;
-  bool try_another();
+  // --- exchange_ends.cpp: the ways to end ---
+  bool ask_again(bool fresh);
   void backend_strayed();
   void backend_eof(bool reset);
   void body_done();
   void end_stream_later(CloseReason reason);
   void end_stream();
   void drain_then_finish(CloseReason reason);
+  void break_off(CloseReason reason);
   void finish(CloseReason reason);
   void drop_backend();
   void give_back_backend();
   void keep_backend();
+
+  // --- exchange_time.cpp: what time asks for ---
+  void on_timer() override;
   void arm_timer();
-  void probe_both();
+  void arm_timer_for(Time next);
+  // What is due now, and when to look next. Whether a time is over is said here and nowhere else.
+  Look look();
+  void look_at_request(Look& look);
+  void look_at_body(Look& look);
+  // False where the exchange has ended, or its timer is armed for something else.
+  bool carry_out(Due due);
+  Uptake uptake();
+  Duration between_looks() const;
   // When a comment is due that keeps a silent stream alive; the end of time where none is, or none would be taken.
   Time heartbeat_due() const;
+  void probe_both();
 
   // --- exchange_answers.cpp: what limpet answers by itself ---
   void send_answer(unsigned status, CloseReason reason, std::span<const wire::Field> extra, std::string_view body);
@@ -139,53 +176,62 @@ class Exchange final : public Owned,
   std::unique_ptr<net::Stream> backend_;
   Outlet to_backend_;
   std::unique_ptr<EventStream> events_;
+  std::unique_ptr<std::string> sniffed_;  // the beginning of what may be an Engine.IO handshake; null: it is none
   wire::BodyDecoder body_;
   Time last_activity_{};
-  State state_ = State::Picking;
-  bool sniffing_ = false;
-  bool paused_backend_ = false;
-  bool first_event_seen_ = false;
+  State state_ = State::Opening;
 
-  // --- what the rest needs ---
-  bool probing_ = false;             // the kernel watches over a silent backend
-  Protocol shape_ = Protocol::Http;  // what the request asks for
+  struct {
+    bool begun = false;  // towards the client
+    bool event_seen = false;
+    std::uint8_t informational = 0;  // responses before it
+  } response_;
+
+  // The present connection to the backend.
+  struct {
+    bool paused = false;  // the client has to catch up
+    Connector::Origin origin = Connector::Origin::New;
+    bool may_serve_again = false;
+    bool binds = false;       // a user may be logged in on it (wire/http/connection_auth.h)
+    bool probed = false;      // the kernel watches over both silent sides
+    std::uint32_t round = 0;  // of the loop, in which it was got
+  } upstream_;
+
+  // What the rest needs.
+  struct {
+    Protocol shape = Protocol::Http;  // what it asks for
+    CarriedId carried_id = CarriedId::None;
+    bool is_head = false;
+    bool has_body = false;
+    bool is_chunked = false;
+    bool repeatable = false;      // it may be sent twice
+    bool repeated = false;        // it was sent over a second new connection
+    bool from_trusted = false;    // the peer is a trusted proxy
+    bool over_tls = false;        // the client came over TLS to a trusted proxy
+    bool sent = false;            // something of it was, to a backend
+    bool done = false;            // all of it has come
+    bool acknowledged = false;    // by the backend's side, all of it
+    bool lags = false;            // it may take a while until it is
+    std::size_t left = 0;         // bytes that were not acknowledged at `moved_at`
+    std::uint64_t body_size = 0;  // so far
+    Time moved_at{};              // when something of it came or was acknowledged, as far as is known
+    Time sent_at{};               // when all of it was sent, or acknowledged where that takes longer
+  } request_;
+
   CloseReason end_reason_ = CloseReason::BackendClosed;
-  std::optional<CloseReason> leaving_;  // a farewell is due
-  LearnSource::Kind learned_kind_ = LearnSource::Kind::EngineIo;
-  std::uint8_t informational_ = 0;
-  bool asks_websocket_ = false;
-  bool is_head_ = false;
-  bool is_safe_ = false;
-  bool has_body_ = false;
-  bool request_done_ = false;
-  bool request_begun_ = false;  // something of it was written to this backend connection
-  bool chunked_to_backend_ = false;
-  bool reused_ = false;   // the backend connection has served before
-  bool learned_ = false;  // picked by a learned id
-  bool engine_io_poll_ = false;
-  bool engine_io_session_ = false;  // carries a sid
-  bool could_repeat_ = false;       // the request, on another connection
-  bool response_begun_ = false;
-  bool keeps_backend_ = false;         // the backend connection may serve again
-  bool binds_backend_ = false;         // a user may be logged in on the backend connection (wire/http/connection_auth.h)
-  bool is_bound_ = false;              // one may have been before: it is the client's own
-  bool from_trusted_ = false;          // the peer is a trusted proxy
-  bool secure_ = false;                // the client came over TLS to a trusted proxy
-  UpstreamPool::ClientNumber number_;  // of the client's connection; 0: it is many clients'
-  std::uint32_t round_ = 0;  // of the loop, in which the request goes out on a connection that has served before
-  Time sent_at_{};           // of the request's end; in an event stream, of the last comment
-  Time deadline_{};          // of the present state; Time{}: none
-  std::uint64_t body_taken_ = 0;
+  std::optional<CloseReason> leaving_;       // a farewell is due
+  UpstreamPool::ClientNumber number_;        // of the client's connection; 0: it is many clients'
+  Time ends_at_{};                           // of an event stream that ends later
+  Time commented_at_{};                      // the last comment in an event stream
   Buffer input_;                             // the beginning of a response head
   Spares<wire::RequestHead>::Lease head_;    // given back as soon as nothing more is asked of it
   Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
-  std::unique_ptr<Affinity::PickRequest> pick_request_;
-  std::string new_cookie_;
-  std::string sniffed_;  // the beginning of an Engine.IO handshake body
+  std::unique_ptr<Connector> connector_;     // until the response begins
   const Pool* pool_ = nullptr;
   const Time began_;
-  const net::Address peer_;
   const std::uint16_t listener_;
 };
+
+static_assert(sizeof(Exchange) <= 504);
 
 }  // namespace limpet::session

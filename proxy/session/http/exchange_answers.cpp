@@ -25,16 +25,17 @@ std::string Exchange::retry_after() const {
 }
 
 std::string Exchange::session_cookie() const {
-  if (new_cookie_.empty()) return {};
+  const std::string& new_cookie = connector_->new_cookie();
+  if (new_cookie.empty()) return {};
   const SessionCookie& cookie = pool_->settings->cookie;
   std::string text;
-  text.reserve(cookie.name.size() + new_cookie_.size() + cookie.path.size() + kAttributes);
-  text.append(cookie.name).append("=").append(new_cookie_).append("; Path=").append(cookie.path);
+  text.reserve(cookie.name.size() + new_cookie.size() + cookie.path.size() + kAttributes);
+  text.append(cookie.name).append("=").append(new_cookie).append("; Path=").append(cookie.path);
   if (cookie.max_age.count() > 0) text += "; Max-Age=" + std::to_string(cookie.max_age.count() / 1000);
   text += "; HttpOnly; SameSite=";
   text += cookie.same_site == "none" ? "None" : cookie.same_site == "strict" ? "Strict" : "Lax";
-  const bool secure =
-      cookie.secure == SessionCookie::Secure::Always || (cookie.secure == SessionCookie::Secure::Auto && secure_);
+  const bool secure = cookie.secure == SessionCookie::Secure::Always ||
+                      (cookie.secure == SessionCookie::Secure::Auto && request_.over_tls);
   if (secure) text += "; Secure";
   return text;
 }
@@ -42,7 +43,7 @@ std::string Exchange::session_cookie() const {
 // The whole of an answer of limpet's own, with which the exchange ends.
 void Exchange::send_answer(unsigned status, CloseReason reason, std::span<const wire::Field> extra,
                            std::string_view body) {
-  response_begun_ = true;
+  response_.begun = true;
   ResponsePlan plan;
   plan.ends_request = true;
   plan.status = status;
@@ -51,7 +52,7 @@ void Exchange::send_answer(unsigned status, CloseReason reason, std::span<const 
   plan.length = body.size();
   if (record_) record_->status = static_cast<std::uint16_t>(status);
   client_.send_head(plan);
-  if (!is_head_) client_.send_body({&body, 1});
+  if (!request_.is_head) client_.send_body({&body, 1});
   if (!client_.flush()) return;
   finish(reason);
   state_ = State::Over;
@@ -71,7 +72,7 @@ void Exchange::send_readable_answer(CloseReason reason, std::string_view content
 
 void Exchange::answer(unsigned status, CloseReason reason, std::string_view text, std::string_view extra_name,
                       std::string_view extra_value) {
-  if (response_begun_) {
+  if (response_.begun) {
     finish(reason);
     state_ = State::Over;
     return client_.abort(true);
@@ -82,7 +83,7 @@ void Exchange::answer(unsigned status, CloseReason reason, std::string_view text
 }
 
 void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
-  if (!wants_event_stream() || response_begun_) {
+  if (!wants_event_stream() || response_.begun) {
     const std::string_view text = status == 503   ? "no backend is available"
                                   : status == 504 ? "the backend did not answer in time"
                                                   : "the backend refused or broke off";
@@ -96,16 +97,26 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
   send_readable_answer(reason, "text/event-stream", "retry: " + std::to_string(wait) + "\n\n");
 }
 
-// The learned session's backend no longer serves it: its key's turn has come, or the backend has died.
+// The learned session's backend no longer serves it: its key's turn has come, or nobody listens there. Only of a
+// session that is told so it is known that it has ended; what no backend took is acknowledged to nobody.
 void Exchange::answer_gone() {
-  auto& affinity = worker_.shared().affinity;
-  const bool is_cookie = learned_kind_ == LearnSource::Kind::Cookie;
-  const bool told = engine_io_poll_ && head_->method == "GET";
-  if (pick_request_ && (told || !engine_io_session_))
-    affinity.forget(*pool_, pick_request_->learned_id, !is_cookie, worker_.now());
-  if (told) return answer_engine_io_close();
-  if (engine_io_session_ && engine_io_poll_ && head_->method == "POST") return answer(200, CloseReason::Moved, "ok");
-  if (learned_kind_ == LearnSource::Kind::Header) return answer(404, CloseReason::Moved, "this session has ended");
+  const auto forget = [this](bool as_closed) {
+    worker_.shared().affinity.forget(*pool_, connector_->request().learned_id, as_closed, worker_.now());
+  };
+  switch (request_.carried_id) {
+  case CarriedId::EngineIoPoll:
+    forget(true);
+    return answer_engine_io_close();
+  case CarriedId::Header:
+    forget(true);
+    return answer(404, CloseReason::Moved, "this session has ended");
+  case CarriedId::Cookie:
+    forget(false);
+    break;
+  case CarriedId::EngineIo:
+  case CarriedId::None:
+    break;
+  }
   answer(503, CloseReason::Moved, "this session has moved", "Retry-After", retry_after());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ExchangeClient: the client's side of one request and its response, as the exchange sees it. An HTTP/1 connection
-// implements it (http_connection.h); an HTTP/2 stream will. What is sent is collected until flush(), so that a head and
+// implements it (connection.h); an HTTP/2 stream will. What is sent is collected until flush(), so that a head and
 // the first bytes of its body, or all pieces of one read, leave in one write.
 #pragma once
 
@@ -12,6 +12,7 @@
 
 #include "proxy/base/clock.h"
 #include "proxy/net/stream.h"
+#include "proxy/session/connection.h"
 #include "proxy/session/idle_upstream.h"
 #include "proxy/session/outlet.h"
 #include "proxy/wire/http/http1.h"
@@ -71,9 +72,12 @@ class ExchangeClient : public UpstreamOwner {
   virtual void exchange_over() = 0;
   // The same, but the response was broken off: the client must not take it for whole.
   virtual void abort(bool with_reset) = 0;
-  virtual ReleasedClient release() = 0;
+  // The connection is the record's session's from here on.
+  virtual ReleasedClient release(SessionRecord& record) = 0;
 
-  virtual bool http11() const = 0;
+  virtual metrics::HttpVersion version() const = 0;
+  // Of the connection that the request came over.
+  virtual const ConnectionInfo& info() const = 0;
 
  protected:
   ~ExchangeClient() = default;

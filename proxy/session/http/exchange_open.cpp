@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a request to a backend that has it: admission, pick, connect, and another try while nothing has been sent.
+// From a request to a backend that has it: what is refused without one, what the Connector is asked for, the head as it
+// is sent, and the request's content on its way.
 #include <algorithm>
 
-#include "proxy/base/log.h"
 #include "proxy/base/planted_fault.h"
 #include "proxy/session/http/exchange.h"
 #include "proxy/wire/grammar.h"
@@ -19,7 +19,8 @@ using metrics::RejectReason;
 
 namespace {
 
-constexpr std::size_t kAddedToHead = 192;  // bytes, about: the X-Forwarded fields
+constexpr std::size_t kAddedToHead = 192;        // bytes, about: the X-Forwarded fields
+constexpr std::uint64_t kOneFlight = 14 * 1024;  // bytes that a new connection has acknowledged a round trip later
 
 // transport=polling (Engine.IO), /xhr and /jsonp (SockJS), /meta/connect (CometD), Prefer: wait=N (RFC 7240 §4.3).
 bool has_long_poll_shape(const wire::RequestHead& head) {
@@ -47,15 +48,14 @@ bool matches_origin(std::string_view pattern, std::string_view origin) {
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, const net::Address& peer,
-                   UpstreamPool::ClientNumber number, Spares<wire::RequestHead>::Lease head)
+Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+                   Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
       last_activity_(worker.now()),
       number_(number),
       head_(std::move(head)),
       began_(last_activity_),
-      peer_(peer),
       listener_(listener) {}
 
 Exchange::~Exchange() {
@@ -63,12 +63,11 @@ Exchange::~Exchange() {
 }
 
 void Exchange::start(std::size_t head_size) {
-  is_head_ = wire::is(head_->method, "HEAD");
-  is_safe_ = head_->is_safe();
-  has_body_ = head_->has_body();
-  could_repeat_ = is_safe_ && !has_body_;
-  chunked_to_backend_ = head_->framing == wire::Framing::Chunked;
-  binds_backend_ = wire::has_connection_credentials(head_->fields);
+  request_.is_head = wire::is(head_->method, "HEAD");
+  request_.has_body = head_->has_body();
+  request_.is_chunked = head_->framing == wire::Framing::Chunked;
+  request_.repeatable = head_->is_safe() && !request_.has_body;
+  upstream_.binds = wire::has_connection_credentials(head_->fields);
   if (!admit(head_size)) return;
   request_text_ = worker_.texts().lease();
   if (!planted(Planted::HeadLeftBehind)) request_text_->clear();
@@ -81,11 +80,12 @@ void Exchange::start(std::size_t head_size) {
 bool Exchange::admit(std::size_t head_size) {
   auto& cells = worker_.cells();
   const auto& listener = worker_.snapshot().listeners[listener_];
-  const auto peer = peer_.ip();
-  from_trusted_ = net::contains(listener.settings.trusted_proxies, peer);
-  if (from_trusted_) number_ = 0;
-  const auto client = from_trusted_ ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
-  secure_ = from_trusted_ && head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
+  const auto peer = this->peer().ip();
+  request_.from_trusted = net::contains(listener.settings.trusted_proxies, peer);
+  if (request_.from_trusted) number_ = 0;
+  const auto client = request_.from_trusted ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
+  request_.over_tls =
+      request_.from_trusted && head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
 
   if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
     cells.reject(RejectReason::Rate);
@@ -103,7 +103,7 @@ bool Exchange::admit(std::size_t head_size) {
     answer(426, CloseReason::ProtocolError, "WebSocket version 13 is spoken here", "Sec-WebSocket-Version", "13");
     return false;
   }
-  asks_websocket_ = ask == wire::UpgradeRequest::WebSocket;
+  const bool is_websocket = ask == wire::UpgradeRequest::WebSocket;
 
   const Route* route = worker_.snapshot().router.match(
       listener.settings.name, wire::host_without_port(head_->authority), wire::normalise_path(head_->path()));
@@ -124,22 +124,22 @@ bool Exchange::admit(std::size_t head_size) {
     answer(413, CloseReason::Limit, "the request body is too large");
     return false;
   }
-  shape_ = asks_websocket_                                                      ? Protocol::WebSocket
-           : wants_event_stream()                                               ? Protocol::Sse
-           : (route->settings->long_poll.always || has_long_poll_shape(*head_)) ? Protocol::LongPoll
-                                                                                : Protocol::Http;
-  record_ = std::make_unique<SessionRecord>(worker_, *this, shape_, listener_, client, peer_.port());
+  request_.shape = is_websocket                                                       ? Protocol::WebSocket
+                   : wants_event_stream()                                             ? Protocol::Sse
+                   : route->settings->long_poll.always || has_long_poll_shape(*head_) ? Protocol::LongPoll
+                                                                                      : Protocol::Http;
+  record_ = std::make_unique<SessionRecord>(worker_, *this, request_.shape, listener_, client, this->peer().port());
   record_->route = route->settings;
   if (worker_.shared().access_log != nullptr) {
     record_->access = std::make_unique<AccessDetails>();
     record_->access->request_id = head_->fields.find(wire::FieldName::XRequestId).value_or("");
   }
-  if ((asks_websocket_ || shape_ == Protocol::Sse) && !origin_allowed()) {
+  if ((is_websocket || request_.shape == Protocol::Sse) && !origin_allowed()) {
     cells.reject(RejectReason::Origin);
     answer(403, CloseReason::Limit, "this origin is not allowed");
     return false;
   }
-  if (asks_websocket_ && worker_.shared().draining.load(std::memory_order_relaxed)) {
+  if (is_websocket && worker_.shared().draining.load(std::memory_order_relaxed)) {
     cells.reject(RejectReason::Draining);
     answer(503, CloseReason::Shutdown, "this proxy is leaving", "Retry-After", retry_after());
     return false;
@@ -172,160 +172,83 @@ bool Exchange::origin_allowed() const {
 
 void Exchange::pick() {
   const auto& settings = *pool_->settings;
-  pick_request_ = std::make_unique<Affinity::PickRequest>();
-  pick_request_->pool = const_cast<Pool*>(pool_);
+  const bool is_websocket = request_.shape == Protocol::WebSocket;
+  const Connector::Reuse reuse{&client_, number_, !is_websocket, !request_.repeatable};
+  connector_ = std::make_unique<Connector>(worker_, *record_, static_cast<Connector::Owner&>(*this), reuse);
+  Affinity::PickRequest& request = connector_->request();
+  request.pool = const_cast<Pool*>(pool_);
   if (auto key = request_key(settings, *head_, record_->client)) {
-    pick_request_->key = std::move(key->value);
-    pick_request_->has_key = true;
+    request.key = std::move(*key);
+    request.has_key = true;
   }
-  if (!settings.learn.empty()) {
-    engine_io_poll_ = learns_engine_io(settings) && is_engine_io_poll(*head_);
-    if (auto id = learned_id(settings, *head_)) {
-      pick_request_->learned_id = std::move(id->id);
-      learned_kind_ = id->kind;
-      engine_io_session_ = id->kind == LearnSource::Kind::EngineIo;
-      pick_request_->reaches_old_backend = engine_io_session_ && head_->method == "POST";
-    }
-    sniffing_ = engine_io_poll_ && !engine_io_session_ && head_->method == "GET";
-  }
+  if (!settings.learn.empty()) carries(*head_);
   // Only of these it is asked again: to verify a 101, or for an answer in the protocol's own words.
-  if (!asks_websocket_ && shape_ != Protocol::Sse && !engine_io_poll_) head_.reset();
-  SessionRefs departing;
-  const auto pick = worker_.shared().affinity.reserve(record_->member, *pick_request_, worker_.now(), departing);
-  worker_.shared().dismiss(departing, CloseReason::Moved);
-  picked(pick, false);
+  const bool is_asked_again =
+      is_websocket || request_.shape == Protocol::Sse || request_.carried_id == CarriedId::EngineIoPoll;
+  if (!is_asked_again) head_.reset();
+  connector_->start();
 }
 
-void Exchange::picked(const Affinity::Pick& pick, bool again) {
-  switch (pick.outcome) {
-  case Affinity::Outcome::Gone:
-    return answer_gone();
-  case Affinity::Outcome::NoBackend:
-    worker_.cells().reject(RejectReason::NoBackend);
-    return answer_unavailable(503, CloseReason::NoBackend);
-  case Affinity::Outcome::Picked:
+// A server-made id, or the request for one.
+void Exchange::carries(const wire::RequestHead& head) {
+  const bool is_get = head.method == "GET";
+  const bool polls = learns_engine_io(*pool_->settings) && is_engine_io_poll(head);
+  auto id = learned_id(*pool_->settings, head);
+  if (polls && is_get && (!id || id->kind != LearnSource::Kind::EngineIo)) sniffed_ = std::make_unique<std::string>();
+  if (!id) return;
+  Affinity::PickRequest& request = connector_->request();
+  request.learned_id = std::move(id->id);
+  switch (id->kind) {
+  case LearnSource::Kind::EngineIo:
+    request_.carried_id = polls && is_get ? CarriedId::EngineIoPoll : CarriedId::EngineIo;
+    request.reaches_old_backend = head.method == "POST";
+    break;
+  case LearnSource::Kind::Header:
+    request_.carried_id = CarriedId::Header;
+    break;
+  case LearnSource::Kind::Cookie:
+    request_.carried_id = CarriedId::Cookie;
     break;
   }
-  new_cookie_ = pick.new_cookie;
-  learned_ = pick.reason == metrics::PickReason::Learned;
-  if (again) {
-    record_->repicked(pick.reason);
-  } else {
-    record_->picked(pick.reason);
-  }
-  connect(true);
 }
 
-void Exchange::connect(bool just_picked) {
-  const Backend& to = *record_->member.backend;
-  backend_ = worker_.bound_upstreams().take(client_, to);
-  is_bound_ = backend_ != nullptr;
-  binds_backend_ = binds_backend_ || is_bound_;
-  if (!is_bound_ && !asks_websocket_) backend_ = worker_.upstreams().take(to, number_, !could_repeat_);
-  reused_ = backend_ != nullptr;
-  if (is_bound_ && !could_repeat_ && !backend_->silent()) {
-    drop_backend();
-    return answer_unavailable(502, CloseReason::BackendClosed);
-  }
-  if (reused_) {
-    round_ = worker_.loop().round();
-    backend_->set_handler(this);
-    return connected(just_picked);
-  }
-  auto connecting = worker_.dial({to.address});
-  if (!connecting) {
-    if (connecting.error().fault == Fault::Local) {
-      if (worker_.may_warn()) {
-        log::warn("cannot connect", {{"backend", to.name}, {"why", connecting.error().what}});
-      }
-      return answer_unavailable(503, CloseReason::ConnectFailed);
-    }
-    return connect_failed(false);
-  }
-  const bool is_open = !connecting.value()->connecting();
-  backend_ = std::move(connecting).value();
+void Exchange::opened(Connector::Opened to) {
+  backend_ = std::move(to.stream);
   backend_->set_handler(this);
-  if (is_open) return connected(just_picked);
-  backend_->watch(false, true);
-  state_ = State::Connecting;
-  deadline_ = worker_.now() + to.pool.settings->connect_timeout;
-  worker_.wheel().arm(*this, deadline_);
-}
-
-void Exchange::connected(bool just_picked) {
-  // A turn may have come while this session was connecting: it looks again before it opens.
-  if (!just_picked && !pick_request_->reaches_old_backend && !planted(Planted::TurnIgnored) &&
-      !worker_.shared().affinity.is_still_placed(record_->member)) {
-    return pick_again();
-  }
+  upstream_.origin = to.origin;
+  upstream_.round = worker_.loop().round();
+  if (to.origin == Connector::Origin::Bound) upstream_.binds = true;
+  // A session told to leave backend A, but re-picked before it opened there, must not also be told to leave B.
+  if (to.key_moved && leaving_ != CloseReason::Shutdown) leaving_.reset();
   state_ = State::Sent;
-  sent_at_ = last_activity_ = worker_.now();
-  deadline_ = {};
+  request_.moved_at = request_.sent_at = last_activity_ = worker_.now();
   if (!to_backend_.empty()) {
-    request_begun_ = true;
+    request_.sent = true;
     if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
   }
   watch_backend();
-  if (request_done_ || has_body_) arm_timer();  // else the request's end follows at once
+  if (request_.done || request_.has_body) arm_timer();  // else the request's end follows at once
   if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
 }
 
-// The key has moved meanwhile: leave the old place and follow it.
-void Exchange::pick_again() {
-  forget_farewell();
-  if (is_bound_) {
-    if (!worker_.bound_upstreams().put(client_, *record_->member.backend, std::move(backend_))) client_.login_lost();
-  } else if (reused_) {
-    worker_.upstreams().put(*record_->member.backend, 0, std::move(backend_));
-  } else {
-    worker_.retire(std::move(backend_));
+void Exchange::not_opened(Connector::Failure why) {
+  to_backend_.drop(worker_);
+  switch (why) {
+  case Connector::Failure::Gone:
+    return answer_gone();
+  case Connector::Failure::NoBackend:
+    worker_.cells().reject(RejectReason::NoBackend);
+    return answer_unavailable(503, CloseReason::NoBackend);
+  case Connector::Failure::Refused:
+    return answer_unavailable(502, CloseReason::ConnectFailed);
+  case Connector::Failure::TimedOut:
+    return answer_unavailable(504, CloseReason::ConnectFailed);
+  case Connector::Failure::Local:
+    return answer_unavailable(503, CloseReason::ConnectFailed);
+  case Connector::Failure::LoginLost:
+    client_.login_lost();
+    return answer_unavailable(502, CloseReason::BackendClosed);
   }
-  SessionRefs departing;
-  auto& affinity = worker_.shared().affinity;
-  if (!pick_request_->has_key) {
-    pick_request_->key = Affinity::key_of(record_->member);
-    pick_request_->has_key = !pick_request_->key.empty();
-  }
-  const std::string cookie = new_cookie_;
-  affinity.release(record_->member, worker_.now());
-  auto pick = affinity.reserve(record_->member, *pick_request_, worker_.now(), departing);
-  worker_.shared().dismiss(departing, CloseReason::Moved);
-  if (pick.new_cookie.empty()) pick.new_cookie = cookie;
-  picked(pick, true);
-}
-
-// Who was told to leave a place by a turn, and goes elsewhere before it has come there, need not leave the next place,
-// too; but if all leave.
-void Exchange::forget_farewell() {
-  if (!leaving_ || leaving_ == CloseReason::Shutdown) return;
-  if (!worker_.shared().affinity.is_still_placed(record_->member)) leaving_.reset();
-}
-
-void Exchange::connect_failed(bool timed_out) {
-  Backend& failed = *record_->member.backend;
-  worker_.shared().observed(failed, false);
-  worker_.retire(std::move(backend_));  // what is held of the request goes to the next one
-  pick_request_->tried.resize(pool_->backends.size());
-  pick_request_->tried[failed.index] = true;
-  forget_farewell();
-  const bool session_lost = learned_;
-  auto& affinity = worker_.shared().affinity;
-  SessionRefs departing;
-  Affinity::Pick pick;
-  if (pick_request_->has_key || learned_ || new_cookie_.empty()) {
-    pick = affinity.reserve_next(record_->member, *pick_request_, worker_.now(), departing);
-  } else {
-    // The session cookie that was drawn leads to the failed backend: draw again.
-    affinity.release(record_->member, worker_.now());
-    pick = affinity.reserve(record_->member, *pick_request_, worker_.now(), departing);
-    pick.reason = metrics::PickReason::Fallback;
-  }
-  worker_.shared().dismiss(departing, CloseReason::Moved);
-  if (session_lost) return answer_gone();
-  if (pick.outcome != Affinity::Outcome::Picked) {
-    return answer_unavailable(timed_out ? 504 : 502, CloseReason::ConnectFailed);
-  }
-  picked(pick, true);
 }
 
 void Exchange::append_request_head(std::string& out) {
@@ -337,13 +260,13 @@ void Exchange::append_request_head(std::string& out) {
                               FieldName::XForwardedFor,  FieldName::XForwardedProto,
                               FieldName::XForwardedHost, FieldName::Forwarded};
   // What limpet has to read it asks to be sent as it is.
-  if (shape_ == Protocol::Sse || (learns_engine_io(*pool_->settings) && is_engine_io_poll(*head_))) {
+  if (request_.shape == Protocol::Sse || (learns_engine_io(*pool_->settings) && is_engine_io_poll(*head_))) {
     without.add(FieldName::AcceptEncoding);
   }
   if (!head_->http11) without.add(FieldName::Expect);
   wire::append_forwarded_fields(out, head_->fields, without);
   append_forwarded(out);
-  if (asks_websocket_) {
+  if (request_.shape == Protocol::WebSocket) {
     out += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
   } else if (head_->framing == wire::Framing::Length) {
     wire::append_field(out, "Content-Length", std::to_string(head_->length));
@@ -356,13 +279,13 @@ void Exchange::append_request_head(std::string& out) {
 void Exchange::append_forwarded(std::string& out) {
   using wire::FieldName;
   const auto& fields = head_->fields;
-  const std::string peer = peer_.is_unix() ? "" : peer_.ip().text();
+  const std::string peer = this->peer().is_unix() ? "" : this->peer().ip().text();
   std::string hops;
-  if (from_trusted_ && !peer.empty()) {
+  if (request_.from_trusted && !peer.empty()) {
     for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
   }
   const auto given_or = [&](FieldName name, std::string_view own) {
-    return from_trusted_ ? fields.find(name).value_or(own) : own;
+    return request_.from_trusted ? fields.find(name).value_or(own) : own;
   };
   const auto proto = given_or(FieldName::XForwardedProto, "http");
   const auto host = given_or(FieldName::XForwardedHost, head_->authority);
@@ -371,7 +294,7 @@ void Exchange::append_forwarded(std::string& out) {
   if (!host.empty()) wire::append_all(out, "X-Forwarded-Host: ", host, "\r\n");
   if (!fields.has(FieldName::Forwarded)) return;
   std::string forwarded;
-  for (std::size_t i = 0; from_trusted_ && i < fields.size(); ++i) {
+  for (std::size_t i = 0; request_.from_trusted && i < fields.size(); ++i) {
     if (fields.known(i) == FieldName::Forwarded) forwarded += std::string(fields[i].value) + ", ";
   }
   wire::append_field(out, "Forwarded", forwarded + wire::forwarded_element(peer, head_->authority, "http"));
@@ -379,41 +302,41 @@ void Exchange::append_forwarded(std::string& out) {
 
 void Exchange::request_body(const std::vector<std::string_view>& pieces, bool last, const wire::Fields* trailers) {
   if (state_ == State::Over || state_ == State::Ending) return;
-  last_activity_ = worker_.now();
+  last_activity_ = request_.moved_at = worker_.now();
   std::size_t size = 0;
   for (const auto piece : pieces) size += piece.size();
-  body_taken_ += size;
+  request_.body_size += size;
   const auto& http = record_->route->http;
-  if (http.max_body > 0 && body_taken_ > http.max_body) {
+  if (http.max_body > 0 && request_.body_size > http.max_body) {
     worker_.cells().reject(RejectReason::TooLarge);
     drop_backend();
     return answer(413, CloseReason::Limit, "the request body is too large");
   }
   if (size > 0 && record_->counted()) record_->relayed(Direction::ToBackend, size, 0);
   Gather& out = worker_.to_backend().of(to_backend_, backend_.get());
-  if (!request_begun_ && to_backend_.empty()) out.text() += *request_text_;
-  if (chunked_to_backend_ && size > 0) {
+  if (!request_.sent && to_backend_.empty()) out.text() += *request_text_;
+  if (request_.is_chunked && size > 0) {
     char chunk_head[20];
     out.text().append(chunk_head, wire::write_chunk_head(chunk_head, size));
   }
   for (const auto piece : pieces) out.add(piece);
-  if (chunked_to_backend_ && size > 0) out.text() += wire::kChunkEnd;
-  if (chunked_to_backend_ && last) {
+  if (request_.is_chunked && size > 0) out.text() += wire::kChunkEnd;
+  if (request_.is_chunked && last) {
     if (trailers != nullptr) {
       wire::append_last_chunk(out.text(), *trailers);
     } else {
       out.text() += wire::kLastChunk;
     }
   }
-  request_done_ = request_done_ || last;
+  request_.done = request_.done || last;
   if (!out.belongs_to(to_backend_)) {
     drop_backend();
     return answer_unavailable(502, CloseReason::ProtocolError);
   }
-  if (state_ == State::Picking || state_ == State::Connecting) {
+  if (state_ == State::Opening) {
     out.hold(worker_, to_backend_);
   } else if (backend_ != nullptr) {
-    request_begun_ = true;
+    request_.sent = true;
     // Where the backend no longer takes the body it may have answered already: that is read, the body is dropped.
     if (out.send(worker_, *backend_, to_backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
   }
@@ -421,7 +344,8 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
   if (to_backend_.pending() > high_water()) client_.want_body(false);
   if (state_ == State::Sent || state_ == State::Body) watch_backend();  // it may answer before it has read all
   if (state_ == State::Sent && last) {
-    sent_at_ = worker_.now();
+    request_.sent_at = worker_.now();
+    request_.lags = request_.body_size > kOneFlight || !to_backend_.empty();
     arm_timer();
   }
 }

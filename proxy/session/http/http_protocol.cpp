@@ -7,8 +7,7 @@
 namespace limpet::session {
 
 void HttpProtocol::begin(Worker& worker, Accepted accepted) {
-  auto connection =
-      std::make_unique<HttpConnection>(worker, accepted.listener, std::move(accepted.stream), accepted.peer);
+  auto connection = std::make_unique<HttpConnection>(worker, std::move(accepted));
   HttpConnection& started = *connection;
   worker.own(std::move(connection));
   started.start();

@@ -69,22 +69,22 @@ net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddres
   return client;
 }
 
-std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::RequestHead& head,
-                                      const net::IpAddress& client) {
-  const KeySource* by_address = nullptr;
+std::optional<std::string> request_key(const PoolSettings& pool, const wire::RequestHead& head,
+                                       const net::IpAddress& client) {
+  bool by_address = false;
   for (const auto& source : pool.keys) {
     if (source.kind == KeySource::Kind::ClientIp) {
-      by_address = &source;
+      by_address = true;
       continue;
     }
     auto value = value_from(source, head);
-    if (value && !value->empty()) return RequestKey{std::move(*value), &source};
+    if (value && !value->empty()) return value;
   }
   if (pool.cookie.enabled) {
     auto value = wire::cookie_value(head.fields, pool.cookie.name);
-    if (value && !value->empty()) return RequestKey{std::move(*value), nullptr};
+    if (value && !value->empty()) return value;
   }
-  if (by_address != nullptr) return RequestKey{client.text(), by_address};
+  if (by_address) return client.text();
   return std::nullopt;
 }
 

@@ -17,14 +17,9 @@ namespace limpet::session {
 net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer,
                               const std::vector<net::Cidr>& trusted);
 
-struct RequestKey {
-  std::string value;
-  const KeySource* source = nullptr;  // of the pool's; null: the session cookie
-};
-
 // The first of the pool's keys that is present; the session cookie comes after the listed ones but before client_ip.
-std::optional<RequestKey> request_key(const PoolSettings& pool, const wire::RequestHead& head,
-                                      const net::IpAddress& client);
+std::optional<std::string> request_key(const PoolSettings& pool, const wire::RequestHead& head,
+                                       const net::IpAddress& client);
 
 struct LearnedId {
   std::string

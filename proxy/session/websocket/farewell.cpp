@@ -215,7 +215,6 @@ void WebSocketSession::finish(CloseReason reason, bool reset_client) {
     if (side == &client_ && reset_client && side->stream != nullptr) side->stream->close_with_reset();
     worker_.retire(std::move(side->stream));
   }
-  worker_.connection_closed();
   worker_.retire(*this);
 }
 

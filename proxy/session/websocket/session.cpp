@@ -34,9 +34,7 @@ WebSocketSession::WebSocketSession(Worker& worker, std::unique_ptr<SessionRecord
   record_->handed_to(*this);
 }
 
-WebSocketSession::~WebSocketSession() {
-  if (phase_ != Phase::Over) worker_.connection_closed();
-}
+WebSocketSession::~WebSocketSession() = default;
 
 void WebSocketSession::start(std::string_view from_client, std::string_view from_backend) {
   client_.last_heard = backend_.last_heard = worker_.now();

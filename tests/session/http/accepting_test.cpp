@@ -44,7 +44,7 @@ struct Fixture {
     clock.advance(time);
     for (int i = 0; i < 4; ++i) {
       for (auto& worker : workers) {
-        worker->loop().tick_by(clock.now());  // so that the turn ends though nothing comes
+        worker->loop().tick_by(clock.now());  // so that the round ends though nothing comes
         worker->run_round();
       }
     }

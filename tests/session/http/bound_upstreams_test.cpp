@@ -63,7 +63,7 @@ BOOST_AUTO_TEST_CASE(it_ends_with_its_clients_connection) {
   Script& alice = client();
   const int hers = log_in(*this, alice);
   alice.brings_eof();
-  turns();
+  run_rounds();
   BOOST_TEST(!is_open(hers));
   BOOST_TEST(exchange(client(), kGet, kOk) != hers);
 }
@@ -89,10 +89,10 @@ BOOST_AUTO_TEST_CASE(pipelined_requests_follow_each_other_on_it) {
   Script& alice = client();
   const int hers = asks(alice, std::string(kLogin) + std::string(kGet));
   says(hers, kChallenge);
-  turns();
+  run_rounds();
   BOOST_TEST(heard(hers).find("GET", 3) != std::string::npos);
   says(hers, kOk);
-  turns();
+  run_rounds();
   BOOST_TEST(alice.written.ends_with("ok"));
 }
 
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_begins_a_login_may_find_a_stale_connection) 
   BOOST_TEST(asks(alice, kLogin) == stale);
   ends(stale);
   says(stale + 1, kChallenge);
-  turns();
+  run_rounds();
   BOOST_TEST(alice.written.starts_with("HTTP/1.1 401"));
   BOOST_TEST(alice.written.find("Connection: close") == std::string::npos);
   BOOST_TEST(exchange(alice, kLogin, kOk) == stale + 1);
@@ -178,7 +178,7 @@ BOOST_AUTO_TEST_CASE(a_backend_that_drains_goes_on_with_whom_it_has_until_it_is_
   BOOST_TEST(exchange(alice, kGet, kOk) == hers);
   backend().state = BackendState::Drained;
   worker->bound_upstreams().drop(backend());
-  turns();
+  run_rounds();
   BOOST_TEST(!is_open(hers));
   BOOST_TEST(alice.fin);
 }

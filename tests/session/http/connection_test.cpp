@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "metrics/registry.h"
+#include "proxy/session/http/http_protocol.h"
 #include "proxy/session/worker.h"
 #include "tests/session/log_lines.h"
-#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -28,7 +28,7 @@ using std::chrono::seconds;
 
 class Rig {
  public:
-  // `batched`: every turn serves something else, too. `change`: what is not as usual.
+  // `batched`: every round serves something else, too. `change`: what is not as usual.
   explicit Rig(bool batched, const std::function<void(Settings&)>& change = {}) : batched_(batched) {
     listening_ = net::listen_on(net::Address::parse("127.0.0.1:0").value(), 0).value();
     auto settings = std::make_shared<PoolSettings>();
@@ -49,11 +49,7 @@ class Rig {
                                        protocol_, &clock_);
     shared.workers = {worker_.get()};
     if (batched) worker_->loop().watch_descriptor(always_ready_.value(), [] {});
-    auto connection =
-        std::make_unique<HttpConnection>(*worker_, 0, client.make_stream(), net::Address::parse("127.0.0.1:9").value());
-    auto& started = *connection;
-    worker_->own(std::move(connection));
-    started.start();
+    worker_->accepted(0, client.make_stream(), net::Address::parse("127.0.0.1:9").value());
   }
   ~Rig() {
     worker_.reset();
@@ -64,17 +60,17 @@ class Rig {
   void asks(std::string_view request) {
     client.brings(request);
     for (int i = 0; i < 100 && !backend_.open(); ++i) {
-      turn();
+      run_round();
       backend_ = Fd(::accept4(listening_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     }
     BOOST_TEST_REQUIRE(backend_.open());
-    while ((heard = backend_hears()).empty()) turn();
+    while ((heard = backend_hears()).empty()) run_round();
   }
   // Likewise, and the beginning of its answer comes back.
   void begins(std::string_view request, std::string_view answer) {
     asks(request);
     backend_says(answer);
-    for (int i = 0; i < 100 && !client.written.ends_with(answer.substr(answer.size() - 2)); ++i) turn();
+    for (int i = 0; i < 100 && !client.written.ends_with(answer.substr(answer.size() - 2)); ++i) run_round();
     begun_ = client.written.size();
   }
   void backend_says(std::string_view text) {
@@ -87,43 +83,43 @@ class Rig {
     return {buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
   }
   // In a batch the client's side is stepped behind what its backend has said.
-  void turn() {
+  void run_round() {
     if (batched_) {
       worker_->post([this] { client.step(); });
     } else {
       client.step();
-      worker_->loop().tick_by(clock_.now());  // so that the turn ends though nothing comes
+      worker_->loop().tick_by(clock_.now());  // so that the round ends though nothing comes
     }
     worker_->run_round();
   }
-  // A turn in which `work` is done before the client is stepped.
-  void turn_behind(const std::function<void(Worker&)>& work) {
+  // A round in which `work` is done before the client is stepped.
+  void run_round_behind(const std::function<void(Worker&)>& work) {
     worker_->post([this, work] { work(*worker_); });
-    turn();
+    run_round();
   }
-  void turns() {
-    for (int i = 0; i < 4; ++i) turn();
+  void run_rounds() {
+    for (int i = 0; i < 4; ++i) run_round();
   }
   void pass(Duration time) {
     clock_.advance(time);
-    turns();
+    run_rounds();
   }
   // Its client takes a little of it at each step, and all of it in the end if it is let.
   void takes_slowly(std::string_view text, Duration step) {
     client.room = 10;
     client.unacknowledged = 1'000'000;
     backend_says(text);
-    turns();
+    run_rounds();
     for (int i = 0; i < 100; ++i) {
       client.unacknowledged -= 5000;
       pass(step);
     }
     client.room = Script::kAny;
-    turns();
+    run_rounds();
   }
   void cut_all() {
     worker_->for_each_session([](Session& session) { session.cut(CloseReason::Cut); });
-    turns();
+    run_rounds();
   }
   std::string since() const { return client.written.substr(begun_); }
   // Of the only session.
@@ -149,7 +145,7 @@ class Rig {
   std::shared_ptr<Pool> pool_;
   Fd listening_;
   Fd backend_;
-  NoProtocol protocol_;
+  HttpProtocol protocol_;
   std::unique_ptr<Worker> worker_;
   std::size_t begun_ = 0;
 };
@@ -201,7 +197,7 @@ BOOST_DATA_TEST_CASE(a_head_passes_at_once_though_its_body_has_yet_to_come, boos
     rig.begins(kGet, head);
     BOOST_TEST(rig.client.written == "HTTP/1.1 200 OK\r\n" + std::string(is.passed_as) + "\r\n");
     rig.backend_says(is.body);
-    rig.turns();
+    rig.run_rounds();
     BOOST_TEST(rig.since() == is.passed_body);
   }
 }
@@ -218,11 +214,11 @@ BOOST_DATA_TEST_CASE(an_answer_passes_in_whatever_pieces_it_comes, boost::unit_t
       Rig rig(batched);
       rig.asks(kGet);
       rig.backend_says(answer.substr(0, size));
-      rig.turns();
+      rig.run_rounds();
       BOOST_TEST(rig.client.written.empty() == (size < head_size));
       rig.backend_says(answer.substr(size));
       if (until_close) rig.backend_ends();
-      rig.turns();
+      rig.run_rounds();
       const auto body_at = rig.client.written.find("\r\n\r\n") + 4;
       const auto body = rig.client.written.substr(body_at);
       const bool chunked = rig.client.written.find("chunked") < body_at;
@@ -251,9 +247,9 @@ BOOST_DATA_TEST_CASE(a_client_that_says_fin_gets_the_rest_of_its_answer, boost::
   rig.client.room = 10;
   rig.backend_says(kTail);
   rig.client.brings_eof();
-  rig.turns();
+  rig.run_rounds();
   rig.client.room = Script::kAny;
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST(rig.since() == kTail);
 }
 
@@ -264,7 +260,7 @@ BOOST_DATA_TEST_CASE(an_answer_that_is_not_taken_to_its_end_ends_by_a_reset,
   rig.begins("GET / HTTP/1.0\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\naa\r\n");
   rig.client.room = 10;
   rig.backend_says("64\r\n" + kTail + "\r\n0\r\n\r\n");
-  rig.turns();
+  rig.run_rounds();
   for (int i = 0; i < 200 && !rig.client.closed; ++i) rig.pass(seconds(1));
   BOOST_TEST(rig.client.closed);
   BOOST_TEST(rig.client.closed_with_reset);
@@ -276,7 +272,7 @@ BOOST_DATA_TEST_CASE(an_event_stream_that_ends_with_its_connection_ends_with_a_r
   Rig rig(batched);
   rig.begins(kGet, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n");
   rig.backend_ends();
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST(rig.since().find("\r\nretry: ") != std::string::npos);
   BOOST_TEST(rig.since().ends_with("\r\n0\r\n\r\n"));
 }
@@ -287,7 +283,7 @@ BOOST_DATA_TEST_CASE(a_cut_ends_an_event_stream_in_mid_event, boost::unit_test::
   rig.begins(kGet, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
   rig.client.room = 10;
   rig.backend_says("66\r\ndata: " + std::string(96, 'x') + "\r\n");
-  rig.turns();
+  rig.run_rounds();
   rig.cut_all();
   BOOST_TEST(rig.client.closed);
   BOOST_TEST(rig.client.closed_with_reset);
@@ -302,7 +298,7 @@ BOOST_DATA_TEST_CASE(a_client_that_is_busy_with_its_answer_is_let, boost::unit_t
   rig.takes_slowly(kTail, seconds(2));
   BOOST_TEST(!rig.client.closed);
   rig.backend_says("c");
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST(rig.since() == kTail + "c");
 }
 
@@ -321,7 +317,7 @@ BOOST_DATA_TEST_CASE(a_client_that_is_gone_asks_for_nothing_more, boost::unit_te
   rig.begins("GET / HTTP/1.1\r\nHost: x\r\n\r\nPOST /pay HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", kBegun);
   rig.client.refuses_writes = true;
   rig.backend_says(kTail);
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST(rig.backend_hears() == "");
   BOOST_TEST(rig.client.closed);
 }
@@ -335,7 +331,7 @@ BOOST_AUTO_TEST_CASE(a_comment_of_limpets_own_does_not_make_a_silent_stream_an_a
   BOOST_TEST((rig.idle() >= seconds(60)));
   BOOST_TEST(count_of(rig.since(), "\r\n:\n") >= 3U);  // each 15 s after the last, and a tick
   rig.backend_says("9\r\ndata: x\n\n\r\n");
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST((rig.idle() == Duration{0}));
   const auto comments = count_of(rig.since(), "\r\n:\n");
   for (int i = 0; i < 14; ++i) rig.pass(seconds(1));
@@ -349,11 +345,11 @@ BOOST_AUTO_TEST_CASE(a_stream_whose_client_does_not_read_asks_for_no_timer_but_t
   rig.begins(kGet, kStream);
   rig.client.room = 0;
   rig.backend_says("9\r\ndata: x\n\n\r\n");
-  rig.turns();
+  rig.run_rounds();
   rig.pass(seconds(20));
   BOOST_TEST((rig.next_timer() > seconds(30)));
   rig.client.room = Script::kAny;
-  rig.turns();
+  rig.run_rounds();
   rig.pass(seconds(16));
   BOOST_TEST(count_of(rig.since(), "\r\n:\n") == 1U);  // it is kept alive again
 }
@@ -386,10 +382,10 @@ BOOST_AUTO_TEST_CASE(a_request_may_follow_a_line_end_in_whatever_pieces_it_comes
     rig.client.brings(request.substr(0, size));
     rig.pass(seconds(1));
     rig.client.brings(request.substr(size));
-    rig.turns();
+    rig.run_rounds();
     BOOST_TEST(rig.backend_hears().starts_with("GET / HTTP/1.1\r\n"));
     rig.backend_says(kWhole);
-    rig.turns();
+    rig.run_rounds();
     BOOST_TEST(rig.since().ends_with("\r\n\r\naa"));
   }
 }
@@ -399,7 +395,7 @@ BOOST_AUTO_TEST_CASE(a_second_line_end_is_refused_and_a_head_that_has_begun_is_t
     Rig rig(false);
     rig.begins(kGet, kWhole);
     rig.client.brings(begun);
-    rig.turns();
+    rig.run_rounds();
     rig.pass(seconds(11));
     BOOST_TEST(rig.since().starts_with(begun.ends_with('G') ? "HTTP/1.1 408 " : "HTTP/1.1 400 "));
   }
@@ -410,14 +406,14 @@ BOOST_AUTO_TEST_CASE(a_client_that_says_fin_behind_a_line_end_is_let_go) {
   late.begins(kGet, kWhole);
   late.client.brings("\r\n");
   late.client.brings_eof();
-  late.turns();
+  late.run_rounds();
   BOOST_TEST(late.client.closed);
   Rig early(false);
   early.asks(std::string(kGet) + "\r\n");
   early.client.brings_eof();
-  early.turns();
+  early.run_rounds();
   early.backend_says(kWhole);
-  early.turns();
+  early.run_rounds();
   BOOST_TEST(early.client.written.ends_with("\r\n\r\naa"));
   BOOST_TEST(early.client.closed);
 }
@@ -432,7 +428,8 @@ BOOST_AUTO_TEST_CASE(an_answer_never_leaves_with_bytes_that_another_connection_h
   rig.client.brings("no request\r\n\r\n");
   {
     const LogLines log;
-    rig.turn_behind([&](Worker& worker) { worker.to_client().of(forgetful, nullptr).text() += "another's secret"; });
+    rig.run_round_behind(
+        [&](Worker& worker) { worker.to_client().of(forgetful, nullptr).text() += "another's secret"; });
   }
   BOOST_TEST(rig.since() == "");
   BOOST_TEST(rig.client.closed);
@@ -445,26 +442,28 @@ BOOST_AUTO_TEST_CASE(a_request_never_leaves_with_bytes_that_another_connection_h
   rig.client.brings("full");
   {
     const LogLines log;
-    rig.turn_behind([&](Worker& worker) { worker.to_backend().of(forgetful, nullptr).text() += "another's secret"; });
+    rig.run_round_behind(
+        [&](Worker& worker) { worker.to_backend().of(forgetful, nullptr).text() += "another's secret"; });
   }
   BOOST_TEST(rig.backend_hears() == "");
   BOOST_TEST(rig.since().starts_with("HTTP/1.1 502 "));
 }
 
-// What is left at the end of a turn would leave in the next one, with whatever comes then.
-BOOST_AUTO_TEST_CASE(what_a_connection_leaves_behind_is_gone_with_the_turn) {
+// What is left at the end of a round would leave in the next one, with whatever comes then.
+BOOST_AUTO_TEST_CASE(what_a_connection_leaves_behind_is_gone_with_the_round) {
   const Outlet forgetful;
   Rig rig(true);
   rig.begins(kGet, kBegun);
   std::size_t said = 0;
   {
     const LogLines log;
-    rig.turn_behind([&](Worker& worker) { worker.to_client().of(forgetful, nullptr).text() += "another's secret"; });
+    rig.run_round_behind(
+        [&](Worker& worker) { worker.to_client().of(forgetful, nullptr).text() += "another's secret"; });
     said = log.count("bytes of one connection");
   }
   BOOST_TEST(said == 1U);
   rig.backend_says(kTail);
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST(rig.since() == kTail);
 }
 
@@ -503,7 +502,7 @@ BOOST_AUTO_TEST_CASE(a_session_that_was_not_counted_leaves_the_count_of_others_a
   const auto client = net::IpAddress::parse("127.0.0.1").value();
   BOOST_TEST((rig.gate().open_session(client, rig.now()) == ClientGate::Verdict::Ok));
   rig.backend_says(kTail);
-  rig.turns();
+  rig.run_rounds();
   BOOST_TEST(rig.since() == kTail);
   BOOST_TEST((rig.gate().open_session(client, rig.now()) == ClientGate::Verdict::TooManySessions));
 }
@@ -520,7 +519,7 @@ BOOST_AUTO_TEST_CASE(what_is_refused_without_a_route_counts_toward_the_rate_like
     });
     for (int i = 0; i < 3; ++i) {
       rig.client.brings(request);
-      rig.turns();
+      rig.run_rounds();
     }
     BOOST_TEST_INFO_SCOPE(rig.client.written);
     BOOST_TEST(count_of(rig.client.written, "HTTP/1.1 4") == 3U);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// What limpet adds to an event stream, as its reader sees it: retry, heartbeats and the farewell, which come between
+// two events wherever the backend's bytes are cut.
 #include "proxy/session/http/event_stream.h"
 
 #include <boost/test/unit_test.hpp>

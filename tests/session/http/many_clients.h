@@ -14,8 +14,8 @@
 #include "metrics/registry.h"
 #include "proxy/net/acceptor.h"
 #include "proxy/session/http/connection.h"
+#include "proxy/session/http/http_protocol.h"
 #include "proxy/session/worker.h"
-#include "tests/session/no_protocol.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -39,9 +39,8 @@ class ManyClients {
     listener.name = "web";
     listener.pool = "main";
     listener.trusted_proxies = {*net::Cidr::parse("127.0.0.8/32")};
-    worker = std::make_unique<Worker>(shared, 0,
-                                      std::make_shared<const Snapshot>(all, std::vector<std::shared_ptr<Pool>>{pool_}),
-                                      no_protocol, &clock);
+    worker = std::make_unique<Worker>(
+        shared, 0, std::make_shared<const Snapshot>(all, std::vector<std::shared_ptr<Pool>>{pool_}), protocol, &clock);
     shared.workers = {worker.get()};
   }
   ~ManyClients() {
@@ -51,18 +50,13 @@ class ManyClients {
 
   Script& client(const char* address = "127.0.0.9:9") {
     clients_.push_back(std::make_unique<Script>());
-    ++shared.connections;
-    auto connection = std::make_unique<HttpConnection>(*worker, 0, clients_.back()->make_stream(),
-                                                       net::Address::parse(address).value());
-    auto& started = *connection;
-    worker->own(std::move(connection));
-    started.start();
+    worker->accepted(0, clients_.back()->make_stream(), net::Address::parse(address).value());
     return *clients_.back();
   }
 
-  void turn() {
+  void run_round() {
     for (auto& client : clients_) client->step();
-    worker->loop().tick_by(clock.now());  // so that the turn ends though nothing comes
+    worker->loop().tick_by(clock.now());  // so that the round ends though nothing comes
     worker->run_round();
     Fd fd(::accept4(listening_.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd.open()) upstreams_.push_back({std::move(fd), {}});
@@ -75,12 +69,12 @@ class ManyClients {
       }
     }
   }
-  void turns() {
-    for (int i = 0; i < 6; ++i) turn();
+  void run_rounds() {
+    for (int i = 0; i < 6; ++i) run_round();
   }
   void pass(Duration time) {
     clock.advance(time);
-    turns();
+    run_rounds();
   }
 
   // The request's way: over which of the backend's connections it comes, in the order in which they were opened; -1:
@@ -88,7 +82,7 @@ class ManyClients {
   int asks(Script& client, std::string_view request) {
     for (auto& upstream : upstreams_) upstream.heard.clear();
     client.brings(request);
-    turns();
+    run_rounds();
     for (std::size_t i = 0; i < upstreams_.size(); ++i) {
       if (!upstreams_[i].heard.empty()) return static_cast<int>(i);
     }
@@ -101,13 +95,13 @@ class ManyClients {
   }
   // The request goes out in the round of the loop in which `stray` is found, and before it is.
   void asks_as_it_says(Script& client, std::string_view request, int upstream, std::string_view stray) {
-    turns();
+    run_rounds();
     for (auto& each : upstreams_) each.heard.clear();
     client.brings(request);
     worker->post([&client] { client.step(); });
     says(upstream, stray);
     worker->run_round();
-    turns();
+    run_rounds();
   }
   // Asks and is answered; over which connection.
   int exchange(Script& client, std::string_view request, std::string_view answer) {
@@ -115,12 +109,12 @@ class ManyClients {
     BOOST_TEST_REQUIRE(upstream >= 0, client.written);
     client.written.clear();
     says(upstream, answer);
-    turns();
+    run_rounds();
     return upstream;
   }
   void ends(int upstream) {
     upstreams_.at(static_cast<std::size_t>(upstream)).fd.reset();
-    turns();
+    run_rounds();
   }
   bool is_open(int upstream) const { return upstreams_.at(static_cast<std::size_t>(upstream)).fd.open(); }
   std::string heard(int upstream) const { return upstreams_.at(static_cast<std::size_t>(upstream)).heard; }
@@ -129,7 +123,7 @@ class ManyClients {
   metrics::Registry registry_{1, "test"};
   Shared shared{1000, registry_};
   ManualClock clock;
-  NoProtocol no_protocol;
+  HttpProtocol protocol;
   std::unique_ptr<Worker> worker;
 
  private:

@@ -164,11 +164,11 @@ struct Rig {
   ~Rig() {
     client.reset();
     backend.reset();
-    turns(3);
+    run_rounds(3);
   }
 
-  // A turn that ends soon, though nothing may come.
-  void turn() {
+  // A round that ends soon, though nothing may come.
+  void run_round() {
     worker->loop().tick_by(worker->loop().read_clock() + std::chrono::milliseconds(5));
     worker->run_round();
   }
@@ -185,20 +185,20 @@ struct Rig {
         got.resize(static_cast<std::size_t>(n));
         return got;
       }
-      turn();
+      run_round();
     }
     BOOST_FAIL("nothing came");
     return {};
   }
-  void turns(int n) {
-    for (int i = 0; i < n; ++i) turn();
+  void run_rounds(int n) {
+    for (int i = 0; i < n; ++i) run_round();
   }
 
   // The request goes out and its connection comes in.
   void asks(std::string_view head) {
     says(client, head);
     for (int i = 0; i < 1000 && !backend.open(); ++i) {
-      turn();
+      run_round();
       backend = Fd(::accept4(backend_listening.value(), nullptr, nullptr, SOCK_CLOEXEC));
     }
     BOOST_TEST_REQUIRE(backend.open());
@@ -228,7 +228,7 @@ struct Rig {
     std::string message;
   };
 
-  // Sends the messages often, all at once, and counts what the worker's turns cost until the other sides have them.
+  // Sends the messages often, all at once, and counts what the worker's rounds cost until the other sides have them.
   Costs relayed(std::initializer_list<Passage> passages) {
     Costs sum;
     for (int i = -20; i < kMessages; ++i) {  // the first ones may make room
@@ -255,7 +255,7 @@ struct Rig {
       }
       if (got.size() >= passage.message.size()) return got;
       counting = true;
-      turn();
+      run_round();
       counting = false;
     }
   }
@@ -296,7 +296,7 @@ BOOST_AUTO_TEST_CASE(the_counters_count) {
   BOOST_TEST(costs.writes == 2);
   counting = true;
   costs = {};
-  turn();  // accepts
+  run_round();  // accepts
   counting = false;
   BOOST_TEST(costs.allocations > 0);
   BOOST_TEST(costs.interest_changes > 0);
@@ -341,7 +341,7 @@ boost::test_tools::assertion_result kernel_has_io_uring(boost::unit_test::test_u
   return true;
 }
 
-// One turn takes the message and prepares what goes on, the next one's call sends it.
+// One round takes the message and prepares what goes on, the next one's call sends it.
 void costs_two_ring_calls_at_most(const Costs& costs) {
   BOOST_TEST(costs.ring_calls > 0);
   BOOST_TEST(costs.ring_calls <= 2 * kMessages);
@@ -355,14 +355,14 @@ void costs_two_ring_calls_at_most(const Costs& costs) {
 
 BOOST_FIXTURE_TEST_SUITE(steady_state_over_io_uring, RingRig, *boost::unit_test::precondition(kernel_has_io_uring))
 
-BOOST_AUTO_TEST_CASE(a_websocket_message_costs_no_call_but_the_turns) {
+BOOST_AUTO_TEST_CASE(a_websocket_message_costs_no_call_but_the_rounds) {
   opens_websocket();
   using namespace std::string_literals;
   costs_two_ring_calls_at_most(relayed(client, backend, "\x81\x85\1\2\3\4"s + "abcde"));
   costs_two_ring_calls_at_most(relayed(backend, client, "\x81\x05hello"s));
 }
 
-BOOST_AUTO_TEST_CASE(an_event_costs_no_call_but_the_turns) {
+BOOST_AUTO_TEST_CASE(an_event_costs_no_call_but_the_rounds) {
   opens_event_stream();
   costs_two_ring_calls_at_most(relayed(backend, client, "d\r\ndata: hello\n\n\r\n"));
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A WebSocket between two scripted peers: ends that the session did not choose (RFC 6455 §5.5.1, §7), by a peer's Close
-// or FIN, a backend that breaks off, a reset, a cut. Farewells are in websocket_farewell_test.cpp, what time asks for
-// in websocket_keepalive_test.cpp.
+// or FIN, a backend that breaks off, a reset, a cut. Farewells are in farewell_test.cpp, what time asks for
+// in keepalive_test.cpp.
 #include "proxy/session/websocket/session.h"
 #include "tests/session/websocket/fixture.h"
 
@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_said_more_than_its_close_is_let_go_by_fin_onl
   backend.receives_close(1000);
   client.script.brings(client.frame(kPong, "unasked"));
   backend.script.brings(backend.frame(frames::kClose, frames::close_payload(1000)));
-  in_turn([&] { backend.script.step(); });
+  in_round([&] { backend.script.step(); });
   client.receives_close(1000);
   BOOST_TEST((!client.script.closed && !client.script.wrote_end));
   backend.sends_fin();
@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(a_backend_lost_while_a_farewell_waits_for_it_leaves_the_far
 BOOST_AUTO_TEST_CASE(where_many_lose_their_backend_at_once_the_ends_are_spread) {
   crash_spread = seconds(2);
   open();
-  in_turn([&] {
+  in_round([&] {
     for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   backend.resets();
@@ -197,7 +197,7 @@ BOOST_AUTO_TEST_CASE(where_many_lose_their_backend_at_once_the_ends_are_spread) 
 BOOST_AUTO_TEST_CASE(a_client_that_closes_while_its_end_is_spread_is_answered_at_once) {
   crash_spread = seconds(1000);
   open();
-  in_turn([&] {
+  in_round([&] {
     for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   backend.resets();
@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(a_reset_on_either_side_in_the_closing_handshake_changes_no_
 
 BOOST_AUTO_TEST_CASE(a_cut_ends_it_now_once) {
   open();
-  in_turn([&] {
+  in_round([&] {
     Session* open = session();
     open->cut(CloseReason::Cut);
     open->cut(CloseReason::Shutdown);

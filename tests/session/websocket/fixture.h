@@ -126,9 +126,8 @@ struct WebSocketFixture {
         &clock);
     shared->workers = {worker.get()};
     if (in_batches) worker->loop().watch_descriptor(always_ready.value(), [] {});
-    in_turn([&] {
-      shared->connections = 1;
-      worker->cells().connections.add(1);
+    in_round([&] {
+      ConnectionToken token(*worker);
       Seatholder seat;
       auto record = std::make_unique<SessionRecord>(*worker, seat, Protocol::WebSocket, 0, net::IpAddress{}, 0);
       record->route = std::make_shared<const RouteSettings>(route);
@@ -139,6 +138,7 @@ struct WebSocketFixture {
       request.has_key = true;
       const auto pick = shared->affinity.reserve(record->member, request, clock.now(), departing);
       record->picked(pick.reason);
+      token.move_to(*record);
       ref = record->member.ref;
       auto made = std::make_unique<WebSocketSession>(*worker, std::move(record), client.script.make_stream(), Outlet{},
                                                      backend.script.make_stream());
@@ -149,8 +149,8 @@ struct WebSocketFixture {
     run();
   }
 
-  // One turn of the worker's loop, with `work` in it.
-  void in_turn(std::function<void()> work) {
+  // One round of the worker's loop, with `work` in it.
+  void in_round(std::function<void()> work) {
     worker->post(std::move(work));
     worker->run_round();
   }
@@ -158,7 +158,7 @@ struct WebSocketFixture {
   void run() {
     for (bool stepped = true; stepped;) {
       stepped = false;
-      in_turn([&] {
+      in_round([&] {
         if (client.script.step()) stepped = true;
         if (backend.script.step()) stepped = true;
       });
@@ -168,7 +168,7 @@ struct WebSocketFixture {
     const Time until = clock.now() + time;
     while (clock.now() < until) {
       clock.advance(std::min<Duration>(TimerWheel::kTick, until - clock.now()));
-      in_turn([&] { worker->wheel().advance(worker->now()); });
+      in_round([&] { worker->wheel().advance(worker->now()); });
       run();
     }
   }
@@ -178,7 +178,7 @@ struct WebSocketFixture {
   Session* session() const { return worker->find(ref); }
   bool over() const { return session() == nullptr; }
   void farewell(CloseReason reason = CloseReason::Drained) {
-    in_turn([&] {
+    in_round([&] {
       if (Session* open = session()) open->farewell(reason);
     });
     run();
@@ -206,7 +206,7 @@ struct WebSocketFixture {
   PoolSettings pool_settings;
   RouteSettings route;
   Duration crash_spread{};
-  bool in_batches = true;  // each turn serves something else, too
+  bool in_batches = true;  // each round serves something else, too
   const Fd always_ready{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
   End client{*this, true};
   End backend{*this, false};

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "proxy/session/websocket/session.h"
+#include "tests/seed.h"
 #include "tests/session/websocket/fixture.h"
 
 namespace limpet::session {
@@ -13,11 +14,6 @@ namespace limpet::session {
 namespace {
 
 using namespace frames;
-
-std::uint32_t chosen_seed() {
-  const char* given = std::getenv("LIMPET_TEST_SEED");
-  return given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
-}
 
 constexpr std::size_t kOurPayload = 4;  // of limpet's Pings; the peers' own are shorter or longer
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sessions whose id a backend has handed out (MCP, Engine.IO): a connection that is lost is not the session's end, what
+// a backend says passes, and limpet acknowledges nothing that no backend took.
+#include <boost/test/unit_test.hpp>
+
+#include "tests/session/http/backends.h"
+
+namespace limpet::session {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+std::string answer(std::string_view status, std::string_view body, std::string_view fields = {}) {
+  return "HTTP/1.1 " + std::string(status) + "\r\n" + std::string(fields) +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
+}
+
+struct Fixture : Backends {
+  Fixture()
+      : Backends([](PoolSettings& pool, RouteSettings&) {
+          pool.learn = {{LearnSource::Kind::EngineIo, ""}, {LearnSource::Kind::Header, "Mcp-Session-Id"}};
+        }) {}
+
+  std::string mcp(std::string_view method, std::string_view id) const {
+    return std::string(method) + " /mcp HTTP/1.1\r\nHost: x\r\nX-Key: " + key + "\r\n" +
+           (id.empty() ? "" : "Mcp-Session-Id: " + std::string(id) + "\r\n") +
+           (method == "POST" ? "Content-Length: 2\r\n\r\n{}" : "\r\n");
+  }
+  std::string engine_io(std::string_view method, std::string_view sid, std::string_view extra = {}) const {
+    return std::string(method) + " /socket.io/?EIO=4&transport=polling" +
+           (sid.empty() ? "" : "&sid=" + std::string(sid)) + std::string(extra) +
+           " HTTP/1.1\r\nHost: x\r\nX-Key: " + key + "\r\n" +
+           (method == "POST" ? "Content-Length: 2\r\n\r\n4m" : "\r\n");
+  }
+  // Backend a has handed out "id" to an MCP client and "sid" to one of Engine.IO.
+  void learn() {
+    asks(one, mcp("POST", ""));
+    says(a, answer("200 OK", "{}", "Mcp-Session-Id: id\r\n"));
+    asks(one, engine_io("GET", ""));
+    says(a, answer("200 OK", R"(0{"sid":"sid","upgrades":[]})"));
+    BOOST_TEST_REQUIRE(one.written.ends_with("[]}"));
+  }
+  bool is_gone(std::string_view id) {
+    Script& other = client();
+    asks(other, mcp("POST", id));
+    const bool gone = other.written.starts_with("HTTP/1.1 404");
+    if (!gone && heard(a).starts_with("POST")) says(a, answer("200 OK", "{}"));
+    return gone;
+  }
+
+  const std::string key = key_of(a);
+  Script& one = client();
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(learned, Fixture)
+
+// --- a connection that is lost ---
+
+BOOST_AUTO_TEST_CASE(a_post_whose_kept_connection_is_lost_is_no_end_of_its_session) {
+  learn();
+  for (const std::string& post : {mcp("POST", "id"), engine_io("POST", "sid")}) {
+    Script& other = client();
+    asks(other, post);
+    BOOST_TEST_REQUIRE(heard(a).starts_with("POST"));
+    loses_its_connections(a);
+    BOOST_TEST(other.written.starts_with("HTTP/1.1 502"), other.written);
+    asks(one, post);
+    BOOST_TEST(heard(a).starts_with("POST"));
+    says(a, answer("200 OK", "ok"));
+    BOOST_TEST(one.written.ends_with("\r\n\r\nok"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_can_be_asked_again_is_asked_of_the_same_backend) {
+  learn();
+  loses_its_connections(a);
+  for (const std::string& get : {mcp("GET", "id"), engine_io("GET", "sid")}) {
+    Script& other = client();
+    asks(other, get);
+    BOOST_TEST_REQUIRE(heard(a).starts_with("GET"));  // over a new connection
+    const std::size_t connections_before = connections(a);
+    loses_its_connections(a);
+    BOOST_TEST(other.written == "");
+    BOOST_TEST(connections(a) == connections_before + 1);
+    says(a, answer("200 OK", "hello"));
+    BOOST_TEST(other.written.ends_with("hello"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(it_is_asked_again_once) {
+  learn();
+  loses_its_connections(a);
+  asks(one, mcp("GET", "id"));
+  loses_its_connections(a);
+  BOOST_TEST(one.written == "");
+  loses_its_connections(a);
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 502"));
+  BOOST_TEST(!is_gone("id"));
+}
+
+BOOST_AUTO_TEST_CASE(a_request_of_no_learned_session_is_not_asked_again_over_a_new_connection) {
+  asks(one, "GET / HTTP/1.1\r\nHost: x\r\nX-Key: " + key + "\r\n\r\n");
+  loses_its_connections(a);
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 502"));
+}
+
+// --- a backend that is not there ---
+
+BOOST_AUTO_TEST_CASE(where_the_backend_refuses_the_session_is_gone) {
+  learn();
+  dies(a);
+  asks(one, engine_io("POST", "sid"));
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 503"), one.written);
+  BOOST_TEST(one.written.find("Retry-After: ") != std::string::npos);
+  Script& two = client();  // a body that is not read ends the connection
+  asks(two, engine_io("GET", "sid"));
+  BOOST_TEST(two.written.starts_with("HTTP/1.1 200"));
+  BOOST_TEST(two.written.ends_with("\r\n\r\n1"));
+  BOOST_TEST(is_gone("id"));
+  BOOST_TEST(heard(b) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_poll_that_was_under_way_when_its_backend_died_is_gone) {
+  learn();
+  asks(one, engine_io("GET", "sid"));
+  dies(a);
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 200"), one.written);
+  BOOST_TEST(one.written.ends_with("\r\n\r\n1"));
+}
+
+BOOST_AUTO_TEST_CASE(a_connect_that_takes_too_long_is_no_end_of_a_session) {
+  learn();
+  loses_its_connections(a);
+  fills(a);
+  asks(one, mcp("POST", "id"));
+  pass(seconds(2));
+  BOOST_TEST(one.written == "");
+  pass(seconds(2));
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 504"), one.written);
+  BOOST_TEST(heard(b) == "");
+  asks(one, mcp("POST", "id"));
+  pass(seconds(2));
+  BOOST_TEST(one.written == "");  // it is on its way to its backend again
+  BOOST_TEST((shared.affinity.find(backend(a).pool, key, clock.now()).backend == &backend(a)));
+}
+
+BOOST_AUTO_TEST_CASE(what_its_checks_call_down_goes_on_serving_where_no_other_backend_is_available) {
+  learn();
+  backend(a).health = BackendHealth::Down;
+  backend(b).health = BackendHealth::Down;
+  BOOST_TEST(!is_gone("id"));
+  asks(one, mcp("POST", "id"));
+  BOOST_TEST(heard(a).starts_with("POST"));
+  says(a, answer("200 OK", "{}"));
+  backend(b).health = BackendHealth::Up;
+  BOOST_TEST(is_gone("id"));
+}
+
+// --- what a backend says ---
+
+BOOST_AUTO_TEST_CASE(a_400_of_the_backends_passes) {
+  learn();
+  const std::string upgrade = "GET /socket.io/?EIO=4&transport=websocket&sid=sid HTTP/1.1\r\nHost: x\r\nX-Key: " + key +
+                              "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  for (const std::string& request : {engine_io("POST", "sid"), engine_io("GET", "sid"), engine_io("GET", "unknown"),
+                                     engine_io("POST", "unknown"), engine_io("GET", "sid", "&j=0"), upgrade}) {
+    asks(one, request);
+    BOOST_TEST_REQUIRE(!heard(a).empty(), request);
+    says(a, answer("400 Bad Request", R"({"code":1,"message":"Session ID unknown"})"));
+    BOOST_TEST(one.written.starts_with("HTTP/1.1 400"), one.written);
+    BOOST_TEST(one.written.ends_with("unknown\"}"));
+  }
+}
+
+// --- after its key's turn ---
+
+BOOST_AUTO_TEST_CASE(after_its_keys_turn_a_poll_is_closed_an_mcp_request_gets_404_and_a_post_reaches_the_old_backend) {
+  learn();
+  turn_of(key, a);
+  asks(one, engine_io("POST", "sid"));
+  BOOST_TEST(heard(a).starts_with("POST"));
+  says(a, answer("200 OK", "ok"));
+  BOOST_TEST(is_gone("id"));
+  dies(a);
+  for (int i = 0; i < 2; ++i) {
+    Script& other = client();
+    asks(other, engine_io("POST", "sid"));
+    BOOST_TEST(other.written.starts_with("HTTP/1.1 503"), other.written);
+    Script& polling = client();
+    asks(polling, engine_io("GET", "sid"));
+    BOOST_TEST(polling.written.ends_with("\r\n\r\n1"));
+  }
+  BOOST_TEST(heard(b) == "");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace limpet::session
