@@ -179,7 +179,10 @@ void Connector::failed(Failure why, int error) {
     pick.reason = metrics::PickReason::Fallback;
   }
   worker_.shared().dismiss(departing, CloseReason::Moved);
-  if (learned_) return owner_.not_opened(Failure::Gone);
+  if (learned_) {
+    if (pick.outcome == Affinity::Outcome::Picked) record_.repicked(pick.reason);  // its end counts where it stands now
+    return owner_.not_opened(Failure::Gone);
+  }
   if (pick.outcome != Affinity::Outcome::Picked) return owner_.not_opened(why);
   picked(pick);
 }

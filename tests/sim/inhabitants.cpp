@@ -24,7 +24,6 @@ Character draw_character(const Scenario& scenario, Dice& dice) {
     if (dice.chance(0.4)) *habit = 0.2;
   }
   if (scenario.backends_lie) character.lies = 0.05;
-  if (scenario.backends_say_too_much) character.surplus = 0.2;
   if (scenario.backends_die) character.dies = 0.1;
   return character;
 }

@@ -119,8 +119,14 @@ void Operator::stop_process() {
   world_.count("stop");
   world_.trace("operator stops the process");
   world_.checks().process_leaves();
-  world_.commons().troubles.befall_all(world_.now());
+  excuse();
   world_.core().stop();
+}
+
+// From here on nobody is served for good.
+void Operator::excuse() {
+  world_.commons().troubles.befall_all(world_.now());
+  world_.plan(500ms, [this] { excuse(); });
 }
 
 void Operator::stop() {

@@ -29,6 +29,7 @@ class Operator {
   void scrape();
   void ask();
   void stop_process();
+  void excuse();
   void ready(const std::string& backend);
   const std::string& any_backend();
   void drain(const std::string& backend, const admin::DrainOrder& order);

@@ -60,7 +60,7 @@ session::Settings draw_settings(Dice& dice, bool small, unsigned backends) {
   route->long_poll.after = ms(500, 2000, dice);
   route->long_poll.timeout = 20s;
   route->http.request_header_timeout = 5s;
-  route->http.response_timeout = ms(4000, 15'000, dice);
+  route->http.response_timeout = ms(20'000, 30'000, dice);
   route->http.stall_timeout = ms(3000, 10'000, dice);
   route->http.high_water = small ? 4096 : 64 * 1024;
   settings.routes.push_back(route);
