@@ -3,6 +3,7 @@
 //
 //   limpet-sim --seed N [--trace]        one seed
 //   limpet-sim --seeds FROM-TO           many, and what occurred in them
+//   limpet-sim --seeds … --everything-occurs   fails where a class of event did not
 //   limpet-sim --plant FAULT …           with a planted fault (a name of planted_fault.h); 0 where it is found
 #include <unistd.h>
 
@@ -31,6 +32,19 @@ constexpr std::array<std::pair<std::string_view, Planted>, 8> kPlanted = {{
     {"TurnIgnored", Planted::TurnIgnored},
 }};
 
+// What has to occur in a campaign; the actors' own events are among them.
+constexpr std::array kOccurs = {
+    "EMFILE at a dial", "EMFILE at an accept", "FIN in the same round", "a backend dies",
+    "a drain of 200 sessions or more", "a link breaks", "a link goes dark", "a round within another's call",
+    "backend dies in mid-answer", "backend says too much", "bytes for a closed end", "client gets a Close",
+    "client leaves in its handshake", "client reads slowly", "client resets", "client says Close", "clog", "close",
+    "connect refused by the proxy", "dial done at once", "dial into the dark", "dial refused",
+    "dial refused on the spot", "drain", "drain paused, resumed or hurried", "drain refused", "drain, dry",
+    "drain, soft", "full accept queue of a backend", "full send buffer", "ready", "reset by an actor",
+    "reset by the proxy", "reset destroys unread bytes", "scrape", "sessions listed", "short write", "split", "stop",
+    "woken for nothing", "pick: balance", "pick: fallback", "pick: hash", "pick: learned", "pick: live",
+    "end: websocket drained", "end: sse drained", "end: http backend_closed", "end: long_poll backend_closed"};
+
 volatile std::uint64_t running = 0;
 bool plants = false;
 
@@ -53,12 +67,17 @@ int main(int argc, char** argv) {
   std::uint64_t from = 1;
   std::uint64_t to = 64;
   bool traces = false;
+  bool everything = false;
   Planted planted = Planted::None;
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
     const char* const value = i + 1 < argc ? argv[i + 1] : nullptr;
     if (option == "--trace") {
       traces = true;
+      continue;
+    }
+    if (option == "--everything-occurs") {
+      everything = true;
       continue;
     }
     if (value == nullptr) return usage();
@@ -100,6 +119,11 @@ int main(int argc, char** argv) {
   }
   if (!traces) {
     for (const auto& [event, times] : tally) std::cout << times << '\t' << event << '\n';
+  }
+  for (const std::string_view event : kOccurs) {
+    if (!everything || tally.find(event) != tally.end()) continue;
+    std::cout << "never: " << event << "\nseed " << to << ": never_occurred" << std::endl;
+    return 1;
   }
   std::cout << to - from + 1 << " seeds are clean" << std::endl;
   return 0;
