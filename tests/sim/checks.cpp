@@ -195,7 +195,8 @@ void Checks::finished(const std::string& line) {
 // A WebSocket that counts as drained has been told so by its last bytes, where its client took what it was sent.
 void Checks::look_at_goodbyes() {
   for (const auto& link : said_goodbye_) {
-    if (link->last_bytes != kCloseFrame && link->to_actor().unacknowledged() > 0) {
+    const bool torn = link->to_actor().unacknowledged() > 0 || link->to_proxy().reset_arrived;
+    if (link->last_bytes != kCloseFrame && torn) {
       world_.count("drained, but torn");
     } else if (link->last_bytes != kCloseFrame) {
       world_.fail("drained_without_goodbye",

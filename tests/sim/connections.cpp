@@ -91,6 +91,7 @@ Result<std::unique_ptr<net::Stream>> World::dial(std::size_t thread, net::Loop& 
   const bool at_once = link_dice_.chance(scenario_.dials_at_once);
   if (at_once && hosts_[host].state == Host::State::Refuses) {
     count("dial refused on the spot");
+    commons_.troubles.befall_all(now());
     return Error{Fault::Upstream, "connect: Connection refused", ECONNREFUSED};
   }
   const auto link = make_link(*hosts_[host].actor);
@@ -122,6 +123,7 @@ void World::try_dial(const std::shared_ptr<Link>& link, std::size_t host, int at
     return stream->connected(0);
   case Host::State::Refuses:
     count("dial refused");
+    commons_.troubles.befall_all(now());
     return stream->connected(ECONNREFUSED);
   case Host::State::Dark:
     count("dial into the dark");

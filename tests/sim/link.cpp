@@ -125,7 +125,8 @@ void Link::transmit(Pipe& pipe) {
     const std::size_t size = segment_size(std::min(pipe.queue.size(), room));
     if (size < pipe.queue.size()) world_.count("split");
     Time at = world_.now() + nature_.latency + dice_.between(Duration{0}, nature_.jitter);
-    if (!pipe.flight.empty()) at = std::max(at, pipe.flight.back().at + (size < 600 ? nature_.jitter / 4 : Duration{}));
+    const Duration apart = size < 600 && dice_.chance(0.2) ? nature_.jitter / 4 : Duration{};
+    if (!pipe.flight.empty()) at = std::max(at, pipe.flight.back().at + apart);
     pipe.flight.push_back({world_.at_grain(at, nature_.grain), pipe.queue.substr(0, size)});
     pipe.queue.erase(0, size);
     pipe.flying += size;
