@@ -140,8 +140,7 @@ void Connector::on_ready(net::Stream&, bool, bool) {
   if (const auto why = stream_->failure()) return failed(Failure::Refused, why->code);
   auto stream = end_connect();
   // Its key may have moved without its having heard of it yet.
-  if (!may_stay() && !planted(Planted::TurnIgnored) &&
-      !worker_.shared().affinity.is_still_placed(record_.member)) {
+  if (!may_stay() && !planted(Planted::TurnIgnored) && !worker_.shared().affinity.is_still_placed(record_.member)) {
     worker_.retire(std::move(stream));
     return pick_again(false);
   }

@@ -16,9 +16,9 @@ using session::Worker;
 
 namespace {
 
-constexpr std::uint64_t kStepsPerCount = 64;          // between looks at all counters
-constexpr std::size_t kManySessions = 100;            // from here on not every step looks at each
-constexpr std::uint32_t kCloseFrame = 0x880203f4;     // 1012, unmasked
+constexpr std::uint64_t kStepsPerCount = 64;       // between looks at all counters
+constexpr std::size_t kManySessions = 100;         // from here on not every step looks at each
+constexpr std::uint32_t kCloseFrame = 0x880203f4;  // 1012, unmasked
 constexpr Duration kFarewellReaches = std::chrono::seconds(1);
 constexpr Duration kWebSocketLeaves = std::chrono::seconds(30);
 
@@ -199,8 +199,9 @@ void Checks::look_at_goodbyes() {
     if (link->last_bytes != kCloseFrame && torn) {
       world_.count("drained, but torn");
     } else if (link->last_bytes != kCloseFrame) {
-      world_.fail("drained_without_goodbye",
-                  "#" + std::to_string(link->id()) + " counts as drained, its last bytes are " + std::to_string(link->last_bytes));
+      world_.fail("drained_without_goodbye", "#" + std::to_string(link->id()) +
+                                                 " counts as drained, its last bytes are " +
+                                                 std::to_string(link->last_bytes));
     }
   }
   said_goodbye_.clear();

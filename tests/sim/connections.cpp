@@ -132,7 +132,8 @@ void World::try_dial(const std::shared_ptr<Link>& link, std::size_t host, int at
     count("full accept queue of a backend");
     break;
   }
-  plan(retry_after(attempt), [this, link, host, attempt] { try_dial(link, host, std::min(attempt + 1, kMostAttempts)); });
+  plan(retry_after(attempt),
+       [this, link, host, attempt] { try_dial(link, host, std::min(attempt + 1, kMostAttempts)); });
 }
 
 void World::stream_opened(Link& link) {

@@ -19,8 +19,8 @@ namespace {
 
 Character draw_character(const Scenario& scenario, Dice& dice) {
   Character character;
-  for (double* habit : {&character.slow_answers, &character.slow_uploads, &character.head_alone,
-                        &character.closes_kept, &character.ends_streams}) {
+  for (double* habit : {&character.slow_answers, &character.slow_uploads, &character.head_alone, &character.closes_kept,
+                        &character.ends_streams}) {
     if (dice.chance(0.4)) *habit = 0.2;
   }
   if (scenario.backends_lie) character.lies = 0.05;
@@ -62,7 +62,8 @@ Inhabitants::Inhabitants(World& world) {
     }
     for (unsigned i = 0; i < scenario.requests; ++i) {
       const std::string key = dice.chance(0.5) ? "u" + std::to_string(i / 3) : "";
-      clients.push_back(std::make_unique<RequestUser>(world, "http" + std::to_string(i), key));
+      clients.push_back(
+          std::make_unique<RequestUser>(world, "http" + std::to_string(i), key, scenario.backends_say_too_much));
     }
   } else {
     // Any of four: as long as limpet adds to the streamed answer of a POST, whoever reads it complains.

@@ -42,6 +42,7 @@ void Link::reset() {
   send_reset(to_proxy_);
   to_actor_.closed = true;
   world_.count("reset by an actor");
+  if (!backend.empty()) world_.commons().troubles.befall_all(world_.now());  // whoever was on it
   tell_closed(true);
 }
 
@@ -165,7 +166,7 @@ void Link::arrive(Pipe& pipe) {
   schedule(pipe);
   const bool for_proxy = &pipe == &to_proxy_;
   if (!for_proxy && stream_ != nullptr) stream_->mark();  // there is room in the send buffer again
-  if (pipe.closed) {  // nobody is there
+  if (pipe.closed) {                                      // nobody is there
     Pipe& back = for_proxy ? to_actor_ : to_proxy_;
     if (!segment.bytes.empty() && !back.reset_sent) {
       world_.count("bytes for a closed end");

@@ -27,11 +27,11 @@ class World;
 struct LinkNature {
   Duration latency{};
   Duration jitter{};
-  Duration grain{1};           // arrivals are at whole ones: what arrives at the same moment makes a batch
+  Duration grain{1};            // arrivals are at whole ones: what arrives at the same moment makes a batch
   std::size_t send_buffer = 0;  // of the proxy's side
-  std::size_t window = 0;      // of each receiver
+  std::size_t window = 0;       // of each receiver
   enum class Splits : std::uint8_t { Whole, Tiny, AnySize, LastByteLate } splits = Splits::Whole;
-  bool reset_destroys = false;     // what the proxy has not read when a RST comes
+  bool reset_destroys = false;  // what the proxy has not read when a RST comes
   bool may_write_short = false;
   bool may_wake_for_nothing = false;
 };
@@ -48,7 +48,7 @@ struct Pipe {
   std::deque<Segment> flight;
   std::size_t flying = 0;
   std::string arrived;
-  bool fin_wanted = false;   // behind the queue
+  bool fin_wanted = false;  // behind the queue
   bool fin_sent = false;
   bool fin_arrived = false;
   bool reset_sent = false;
@@ -114,9 +114,9 @@ class Link final : public End, public std::enable_shared_from_this<Link> {
   bool actor_gone() const { return actor_closed_; }
   bool was_reset_by_actor() const { return to_proxy_.reset_sent; }
 
-  net::Address peer;           // the client's, as the proxy sees it
-  std::string backend;         // whom the proxy dialled; "": a client's link
-  bool is_check = false;       // of the control loop: a health check
+  net::Address peer;             // the client's, as the proxy sees it
+  std::string backend;           // whom the proxy dialled; "": a client's link
+  bool is_check = false;         // of the control loop: a health check
   std::uint32_t last_bytes = 0;  // the last four that the proxy wrote
 
  private:

@@ -33,17 +33,55 @@ constexpr std::array<std::pair<std::string_view, Planted>, 8> kPlanted = {{
 }};
 
 // What has to occur in a campaign; the actors' own events are among them.
-constexpr std::array kOccurs = {
-    "EMFILE at a dial", "EMFILE at an accept", "FIN in the same round", "a backend dies",
-    "a drain of 200 sessions or more", "a link breaks", "a link goes dark", "a round within another's call",
-    "backend dies in mid-answer", "backend says too much", "bytes for a closed end", "client gets a Close",
-    "client leaves in its handshake", "client reads slowly", "client resets", "client says Close", "clog", "close",
-    "connect refused by the proxy", "dial done at once", "dial into the dark", "dial refused",
-    "dial refused on the spot", "drain", "drain paused, resumed or hurried", "drain refused", "drain, dry",
-    "drain, soft", "full accept queue of a backend", "full send buffer", "ready", "reset by an actor",
-    "reset by the proxy", "reset destroys unread bytes", "scrape", "sessions listed", "short write", "split", "stop",
-    "woken for nothing", "pick: balance", "pick: fallback", "pick: hash", "pick: learned", "pick: live",
-    "end: websocket drained", "end: sse drained", "end: http backend_closed", "end: long_poll backend_closed"};
+constexpr std::array kOccurs = {"EMFILE at a dial",
+                                "EMFILE at an accept",
+                                "FIN in the same round",
+                                "a backend dies",
+                                "a drain of 200 sessions or more",
+                                "a link breaks",
+                                "a link goes dark",
+                                "a round within another's call",
+                                "backend dies in mid-answer",
+                                "backend says too much",
+                                "bytes for a closed end",
+                                "client gets a Close",
+                                "client leaves in its handshake",
+                                "client reads slowly",
+                                "client resets",
+                                "client says Close",
+                                "clog",
+                                "close",
+                                "connect refused by the proxy",
+                                "dial done at once",
+                                "dial into the dark",
+                                "dial refused",
+                                "dial refused on the spot",
+                                "drain",
+                                "drain paused, resumed or hurried",
+                                "drain refused",
+                                "drain, dry",
+                                "drain, soft",
+                                "full accept queue of a backend",
+                                "full send buffer",
+                                "ready",
+                                "reset by an actor",
+                                "reset by the proxy",
+                                "reset destroys unread bytes",
+                                "scrape",
+                                "sessions listed",
+                                "short write",
+                                "split",
+                                "stop",
+                                "woken for nothing",
+                                "pick: balance",
+                                "pick: fallback",
+                                "pick: hash",
+                                "pick: learned",
+                                "pick: live",
+                                "end: websocket drained",
+                                "end: sse drained",
+                                "end: http backend_closed",
+                                "end: long_poll backend_closed"};
 
 volatile std::uint64_t running = 0;
 bool plants = false;
@@ -106,7 +144,8 @@ int main(int argc, char** argv) {
     running = seed;
     const auto outcome = limpet::sim::run_seed(seed, planted, traces ? stdout : nullptr);
     for (const auto& [event, times] : outcome.tally) tally[event] += times;
-    if (!outcome.check.empty() && plants && !limpet::sim::run_seed(seed, Planted::None, nullptr).check.empty()) continue;
+    if (!outcome.check.empty() && plants && !limpet::sim::run_seed(seed, Planted::None, nullptr).check.empty())
+      continue;
     if (!outcome.check.empty()) {
       std::cout << outcome.why << "\nseed " << seed << ": " << outcome.check << std::endl;
       return plants ? 0 : 1;

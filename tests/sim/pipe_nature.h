@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A nature for the actors' own test: joins clients to backends with nothing between them but pipes that lose nothing and
-// cut the bytes where they like. A test may have every byte that goes to clients pass through its hands.
+// A nature for the actors' own test: joins clients to backends with nothing between them but pipes that lose nothing
+// and cut the bytes where they like. A test may have every byte that goes to clients pass through its hands.
 #pragma once
 
 #include <functional>

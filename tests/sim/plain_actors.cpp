@@ -59,8 +59,10 @@ void PlainBackend::take_request(Connection& connection) {
   if (const auto key = field(head, "Sec-WebSocket-Key"); !key.empty()) {
     connection.websocket = true;
     connection.user = path.substr(path.rfind('=') + 1);
-    connection.end->send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: " + wire::accept_key(key) + "\r\n\r\n");
+    connection.end->send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Accept: " +
+        wire::accept_key(key) + "\r\n\r\n");
     if (!habits_.quiet) nature_.after(Duration(nature_.random().next() % 1'000'000'000), [this, id] { push(id); });
     return take_frames(connection);
   }
@@ -276,7 +278,8 @@ void RequestUser::on_bytes(End& end, std::string_view bytes) {
   asked_.clear();
   if (!input_.empty()) return fail("foreign_bytes", "behind an answer: " + shown(input_));
   if (field(answer->head, "Connection") == "close" || below(10) == 0) return end.close();
-  nature_.after(Duration(below(3) == 0 ? 0 : below(400'000'000)), [this, life = life_] {
+  const Duration least = pauses_ ? 100ms : 0ms;
+  nature_.after(least + Duration(below(3) == 0 ? 0 : below(400'000'000)), [this, life = life_] {
     if (life == life_) ask();
   });
 }

@@ -106,8 +106,10 @@ class WebSocketUser final : public PlainClient {
 
 class RequestUser final : public PlainClient {
  public:
-  RequestUser(Nature& nature, std::string name, std::string key)
-      : PlainClient(nature, std::move(name)), key_(std::move(key)) {}
+  // `pauses`: after an answer always, as who asks again at once on a connection whose backend says too much may get
+  // what followed its own answer.
+  RequestUser(Nature& nature, std::string name, std::string key, bool pauses)
+      : PlainClient(nature, std::move(name)), key_(std::move(key)), pauses_(pauses) {}
   void on_open(End& end) override;
   void on_bytes(End& end, std::string_view bytes) override;
   void on_fin(End& end) override;
@@ -117,6 +119,7 @@ class RequestUser final : public PlainClient {
   void ask();
 
   const std::string key_;
+  const bool pauses_;
   std::string asked_;
   std::uint64_t requests_ = 0;
 };

@@ -21,7 +21,9 @@ std::string_view field(std::string_view head, std::string_view name) {
 std::optional<Message> take_message(std::string& input, bool is_answer, bool& broken) {
   const auto end = input.find("\r\n\r\n");
   if (end == std::string::npos) {
-    if (is_answer && input.compare(0, std::min<std::size_t>(input.size(), 5), "HTTP/", std::min<std::size_t>(input.size(), 5)) != 0) broken = true;
+    if (is_answer &&
+        input.compare(0, std::min<std::size_t>(input.size(), 5), "HTTP/", std::min<std::size_t>(input.size(), 5)) != 0)
+      broken = true;
     return std::nullopt;
   }
   Message message{input.substr(0, end), {}};

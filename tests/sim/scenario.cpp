@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace limpet::sim {
@@ -31,7 +32,8 @@ session::Settings draw_settings(Dice& dice, bool small, unsigned backends) {
   session::Settings settings;
   auto pool = std::make_shared<session::PoolSettings>();
   pool->name = "app";
-  pool->algorithm = dice.one_of({balancer::Algorithm::Ring, balancer::Algorithm::Maglev, balancer::Algorithm::Rendezvous});
+  pool->algorithm =
+      dice.one_of({balancer::Algorithm::Ring, balancer::Algorithm::Maglev, balancer::Algorithm::Rendezvous});
   pool->balance = dice.one_of({balancer::Balance::LeastSessions, balancer::Balance::RoundRobin});
   pool->linger = ms(0, 3000, dice);
   pool->connect_timeout = ms(300, 2000, dice);
@@ -117,8 +119,14 @@ Scenario Scenario::of(std::uint64_t seed) {
   scenario.websockets = static_cast<unsigned>(dice.between(1, 12));
   scenario.requests = static_cast<unsigned>(dice.between(1, 12));
   // What follows later than limpet waits for it is the next answer to anyone.
-  scenario.backends_say_too_much = dice.chance(0.4) && scenario.latency <= 500us && !scenario.weather.clogs &&
-                                   !scenario.small_buffers && !scenario.tiny_splits;
+  scenario.backends_say_too_much = dice.chance(0.12) && !scenario.is_pace;
+  if (scenario.backends_say_too_much) {
+    scenario.is_plain = true;
+    scenario.latency = std::min<Duration>(scenario.latency, 500us);
+    scenario.grain = std::min<Duration>(scenario.grain, 100us);
+    scenario.small_buffers = scenario.tiny_splits = scenario.weather.clogs = false;
+    scenario.requests += 4;
+  }
   scenario.backends_die = dice.chance(0.4);
   scenario.backends_lie = dice.chance(0.2);
   scenario.takes = std::chrono::seconds(dice.between(10, 25));

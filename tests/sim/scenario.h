@@ -58,10 +58,10 @@ struct Scenario {
   // --- the operator ---
   struct Orders {
     bool drains = false;
-    bool acts = false;    // pauses, resumes, hurries
+    bool acts = false;  // pauses, resumes, hurries
     bool closes = false;
     bool scrapes = false;
-    bool stops = false;   // the process, at last
+    bool stops = false;  // the process, at last
   } orders;
 
   // --- the clients ---

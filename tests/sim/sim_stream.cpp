@@ -121,8 +121,8 @@ void SimStream::on_poll(std::uint32_t) {
   if (!readable && !writable) return;
   if (handler_ != nullptr) handler_->on_ready(*this, readable, writable);
   // A FIN right behind the bytes is sometimes told in the same round, as by TcpStream.
-  if (readable && reads_ && handler_ != nullptr && link_->to_proxy().fin_arrived &&
-      link_->to_proxy().arrived.empty() && link_->dice().chance(0.5)) {
+  if (readable && reads_ && handler_ != nullptr && link_->to_proxy().fin_arrived && link_->to_proxy().arrived.empty() &&
+      link_->dice().chance(0.5)) {
     world_.count("FIN in the same round");
     handler_->on_ready(*this, true, false);
   }

@@ -30,7 +30,9 @@ class SimStream final : public net::Stream, private net::Pollable {
   std::optional<Error> failure() override;
   bool connecting() const override { return connecting_; }
   bool silent() const override { return !is_readable(); }
-  std::uint32_t unacknowledged() const override { return static_cast<std::uint32_t>(link_->to_actor().unacknowledged()); }
+  std::uint32_t unacknowledged() const override {
+    return static_cast<std::uint32_t>(link_->to_actor().unacknowledged());
+  }
 
   // --- the world ---
   // Something may be ready that was not.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a loop of the simulated world stands on: SimWaiter, in which nothing waits (the world decides whose round comes),
-// SimTransport, which dials the world's backends, and SimListener, whose clients the world brings. One thread.
+// What a loop of the simulated world stands on: SimWaiter, in which nothing waits (the world decides whose round
+// comes), SimTransport, which dials the world's backends, and SimListener, whose clients the world brings. One thread.
 #pragma once
 
 #include <deque>

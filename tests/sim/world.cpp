@@ -198,14 +198,16 @@ void World::line(const std::string& text) {
 
 void World::note_write(const Link& link, std::size_t size, std::size_t taken) {
   if (!trace_.is_on()) return;
-  trace("#" + std::to_string(link.id()) + " << " + std::to_string(taken) + (taken < size ? " of " + std::to_string(size) : "") +
-        " B");
+  trace("#" + std::to_string(link.id()) + " << " + std::to_string(taken) +
+        (taken < size ? " of " + std::to_string(size) : "") + " B");
 }
 
 void World::note_arrival(const Link& link, bool to_proxy, std::size_t bytes, bool fin, bool reset) {
   if (!trace_.is_on()) return;
   trace("#" + std::to_string(link.id()) + (to_proxy ? " >> " : " delivered ") +
-        (reset ? "RST" : fin ? "FIN" : std::to_string(bytes) + " B"));
+        (reset ? "RST"
+         : fin ? "FIN"
+               : std::to_string(bytes) + " B"));
 }
 
 std::string World::columns(int thread) {
