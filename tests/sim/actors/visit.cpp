@@ -64,7 +64,8 @@ void Visit::begin_request() {
   idle_close_.stop();
   const auto tag = read_turn(head().fields.value(kClientField), head().fields.value(kTurnField));
   tag_ = tag.value_or(Tag{});
-  if (!tag && head().path() != kHealthPath) nature().fail("request_without_name", backend_.name() + ": " + head().target);
+  if (!tag && head().path() != kHealthPath)
+    nature().fail("request_without_name", backend_.name() + ": " + head().target);
   service_ = serve(*this);
   nature().count("request" + head().path());
   if (!head().fields.lists("expect", "100-continue")) return;
