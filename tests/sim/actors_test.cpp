@@ -18,12 +18,13 @@ namespace {
 constexpr std::uint64_t kSeeds = 50;
 
 template <class Kind>
-void is_content(const Manner& manner, const Character& character, std::uint64_t (Kind::*figure)() const) {
+void is_content(const Manner& manner, const Character& character, int clients, Duration time,
+                std::uint64_t (Kind::*figure)() const) {
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     PipeWorld world(seed, character);
     std::vector<Kind*> all;
-    for (int i = 0; i < 3; ++i) all.push_back(&world.add<Kind>(manner));
-    world.nature.run_for(60s);
+    for (int i = 0; i < clients; ++i) all.push_back(&world.add<Kind>(manner));
+    world.nature.run_for(time);
     world.end();
     BOOST_TEST(world.complaints() == "", "seed " << seed << ": " << world.complaints());
     for (const Kind* client : all) BOOST_TEST((client->*figure)() > 10U, "seed " << seed);
@@ -49,8 +50,8 @@ Character troubled_character() {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(event_sources_are_content) {
-  is_content<EventSource>({}, {}, &EventSource::seen);
-  is_content<EventSource>(troubled_manner(), troubled_character(), &EventSource::seen);
+  is_content<EventSource>({}, {}, 1, 20s, &EventSource::seen);
+  is_content<EventSource>(troubled_manner(), troubled_character(), 2, 60s, &EventSource::seen);
 }
 
 BOOST_AUTO_TEST_CASE(event_sources_resume_at_another_backend) {
@@ -70,23 +71,23 @@ BOOST_AUTO_TEST_CASE(event_sources_resume_at_another_backend) {
 }
 
 BOOST_AUTO_TEST_CASE(model_clients_are_content) {
-  is_content<ModelClient>({}, {}, &ModelClient::answered);
-  is_content<ModelClient>(troubled_manner(), troubled_character(), &ModelClient::answered);
+  is_content<ModelClient>({}, {}, 1, 20s, &ModelClient::answered);
+  is_content<ModelClient>(troubled_manner(), troubled_character(), 2, 60s, &ModelClient::answered);
 }
 
 BOOST_AUTO_TEST_CASE(http_clients_are_content) {
-  is_content<HttpClient>({}, {}, &HttpClient::answered);
-  is_content<HttpClient>(troubled_manner(), troubled_character(), &HttpClient::answered);
+  is_content<HttpClient>({}, {}, 1, 20s, &HttpClient::answered);
+  is_content<HttpClient>(troubled_manner(), troubled_character(), 2, 60s, &HttpClient::answered);
 }
 
 BOOST_AUTO_TEST_CASE(socket_applications_are_content) {
-  is_content<SocketApp>({}, {}, &SocketApp::echoed);
-  is_content<SocketApp>(troubled_manner(), troubled_character(), &SocketApp::echoed);
+  is_content<SocketApp>({}, {}, 1, 20s, &SocketApp::echoed);
+  is_content<SocketApp>(troubled_manner(), troubled_character(), 2, 60s, &SocketApp::echoed);
 }
 
 BOOST_AUTO_TEST_CASE(socket_io_is_content) {
-  is_content<SocketIo>({}, {}, &SocketIo::echoed);
-  is_content<SocketIo>(troubled_manner(), troubled_character(), &SocketIo::echoed);
+  is_content<SocketIo>({}, {}, 1, 20s, &SocketIo::echoed);
+  is_content<SocketIo>(troubled_manner(), troubled_character(), 2, 60s, &SocketIo::echoed);
 }
 
 }  // namespace limpet::sim

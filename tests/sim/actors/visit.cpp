@@ -146,7 +146,7 @@ void Visit::end(bool by_reset) {
   if (end == nullptr) return;
   const bool busy = service_ && !answered_ && !fin_;
   if (busy && !raw_) backend_.commons().troubles.befall(tag_.client, nature().now());
-  backend_.commons().troubles.kept_connection_closed(nature().now());
+  if (!fin_) backend_.commons().troubles.kept_connection_closed(nature().now());
   by_reset ? end->reset() : end->close();
 }
 
