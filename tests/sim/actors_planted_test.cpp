@@ -79,7 +79,7 @@ bool twice(std::string& bytes, End&) {
 }
 
 bool cut(std::string& bytes, End& to) {
-  if (!holds_message(bytes)) return false;
+  if (bytes.starts_with("HTTP/") || bytes.find('[') == std::string::npos) return false;
   bytes.clear();
   static_cast<PipeEnd&>(to).lose();
   return true;
