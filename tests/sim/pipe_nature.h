@@ -28,6 +28,8 @@ class PipeEnd final : public End {
   void reads_at(std::uint64_t rate) override;
   std::uint64_t id() const override { return id_; }
   Actor& actor() override { return actor_; }
+  // Both sides are reset, and nobody is told the reason.
+  void lose();
 
  private:
   friend class PipeNature;
@@ -69,6 +71,7 @@ class PipeNature final : public Nature {
 
   std::vector<Backend*> backends;  // a connection goes to one of those that are up
   std::function<void(std::string& bytes, End& client)> tamper;
+  std::function<void(std::string& bytes, End& backend)> tamper_requests;
   Troubles* troubles = nullptr;  // told whose bytes were lost by a reset, and who was refused
   std::vector<std::string> failures;
   std::string reasons;

@@ -7,7 +7,11 @@
 namespace limpet::sim {
 
 Backend::Backend(Nature& nature, Commons& commons, std::string name, Character character)
-    : nature_(nature), commons_(commons), name_(std::move(name)), character_(character), sessions_(*this),
+    : nature_(nature),
+      commons_(commons),
+      name_(std::move(name)),
+      character_(character),
+      sessions_(*this),
       back_(nature) {}
 
 Backend::~Backend() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A backend: takes the proxy's connections and serves every path of commons.h on each, one request after the other. Its
-// character tells which troubles it makes; each trouble that a client may feel is told to Troubles before. What it hears
-// is checked as strictly as what clients hear: a request belongs to one client, and so does its body.
+// character tells which troubles it makes; each trouble that a client may feel is told to Troubles before. What it
+// hears is checked as strictly as what clients hear: a request belongs to one client, and so does its body.
 #pragma once
 
 #include <map>
@@ -19,14 +19,14 @@ class Visit;
 
 // Chances, each per request unless it says otherwise.
 struct Character {
-  double slow_answers = 0;   // some time passes before the answer, and within it
-  double slow_uploads = 0;   // takes a request's body at `slow_rate`
-  double head_alone = 0;     // the head goes first, the body later
-  double lies = 0;           // wrong lengths, wrong accept keys, heads that are none
-  double surplus = 0;        // a second answer that nobody asked for, up to 5 ms behind the first
-  double closes_kept = 0;    // closes the connection some time after an answer
-  double ends_streams = 0;   // an event stream or WebSocket ends by itself, after a while
-  double dies = 0;           // dies at some byte of what it sends on this connection
+  double slow_answers = 0;  // some time passes before the answer, and within it
+  double slow_uploads = 0;  // takes a request's body at `slow_rate`
+  double head_alone = 0;    // the head goes first, the body later
+  double lies = 0;          // wrong lengths, wrong accept keys, heads that are none
+  double surplus = 0;       // a second answer that nobody asked for, up to 5 ms behind the first
+  double closes_kept = 0;   // closes the connection some time after an answer
+  double ends_streams = 0;  // an event stream or WebSocket ends by itself, after a while
+  double dies = 0;          // dies at some byte of what it sends on this connection
   Duration down_for = std::chrono::seconds(5);
   std::uint64_t slow_rate = 2000;  // bytes a second
 };

@@ -15,10 +15,10 @@ namespace limpet::sim {
 // How a client behaves; drawn by whoever makes it.
 struct Manner {
   std::string host = "sim.test";
-  std::string key;                        // of its affinity; "": none
-  double leaves = 0;                      // the chance of leaving a connection abruptly …
+  std::string key;                            // of its affinity; "": none
+  double leaves = 0;                          // the chance of leaving a connection abruptly …
   Duration stays = std::chrono::seconds(20);  // … within this time of its opening
-  double slow = 0;                        // the chance of reading a connection slowly, at this many bytes a second
+  double slow = 0;                            // the chance of reading a connection slowly, at this many bytes a second
   std::uint64_t slow_rate = 2000;
   Duration pace = std::chrono::milliseconds(500);  // about what lies between two things that it says
 };

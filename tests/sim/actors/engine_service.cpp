@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Engine.IO over a backend's connections: the handshake, polls that wait, POSTs, and the WebSocket that a session changes
-// over to. An id that this backend has not handed out is answered with 400, as engine.io does.
+// Engine.IO over a backend's connections: the handshake, polls that wait, POSTs, and the WebSocket that a session
+// changes over to. An id that this backend has not handed out is answered with 400, as engine.io does.
 #include "tests/sim/actors/frame.h"
 #include "tests/sim/actors/services.h"
 

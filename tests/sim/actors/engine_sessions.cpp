@@ -40,7 +40,8 @@ EngineSession& EngineSessions::open(const Tag& owner) {
   ended_.clear();
   auto made = std::make_unique<EngineSession>(backend_.nature());
   EngineSession& session = *made;
-  session.id = backend_.name() + "-" + std::to_string(++next_) + "-" + std::to_string(backend_.random().next() % 1000000);
+  session.id =
+      backend_.name() + "-" + std::to_string(++next_) + "-" + std::to_string(backend_.random().next() % 1000000);
   session.owner = owner;
   sessions_[session.id] = std::move(made);
   session.waiting.push_back("0{\"sid\":\"" + session.id +
@@ -117,8 +118,9 @@ void EngineSessions::message(EngineSession& session, std::string_view packet) {
   const auto tag = read_tag(text);
   if (!tag || tag->client != session.owner.client) {
     const bool torn = text.empty() || hear(text, session.owner) != Heard::Foreign;
-    return backend_.nature().fail(torn ? "torn_request" : "foreign_byte",
-                                  backend_.name() + ": for " + session.owner.client + ": " + std::string(packet.substr(0, 80)));
+    return backend_.nature().fail(
+        torn ? "torn_request" : "foreign_byte",
+        backend_.name() + ": for " + session.owner.client + ": " + std::string(packet.substr(0, 80)));
   }
   if (!backend_.commons().ledger.note(*tag))
     backend_.nature().fail("message_doubled", backend_.name() + ": from " + tag->client + ": " + turn_text(*tag));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Engine.IO sessions (protocol 4) that one backend has handed out, and what it says in them: socket.io's answer to a
-// connect, and each message back. Owned by the backend; another backend knows nothing of them. What carries packets, a
-// poll that waits or a WebSocket, is an EngineCarrier.
+// The Engine.IO sessions (protocol 4) that one backend has handed out, and what it says in them: socket.io's answer to
+// a connect, and each message back. Owned by the backend; another backend knows nothing of them. What carries packets,
+// a poll that waits or a WebSocket, is an EngineCarrier.
 #pragma once
 
 #include <deque>

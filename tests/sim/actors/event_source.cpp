@@ -8,7 +8,9 @@ using namespace std::chrono_literals;
 
 // Chromium waits 3 s, Gecko 5 s.
 EventSource::EventSource(Nature& nature, Commons& commons, std::string name, Manner manner)
-    : Client(nature, commons, std::move(name), std::move(manner)), line_(nature, *this), back_(nature),
+    : Client(nature, commons, std::move(name), std::move(manner)),
+      line_(nature, *this),
+      back_(nature),
       retry_(chance(nature.random(), 0.5) ? 3s : 5s) {}
 
 void EventSource::start() {

@@ -31,7 +31,8 @@ std::string masked(const Frame& frame, Random& random) {
   char key[4];
   random.fill(key, sizeof key);
   out.append(key, sizeof key);
-  for (std::size_t i = 0; i < frame.payload.size(); ++i) out.push_back(static_cast<char>(frame.payload[i] ^ key[i % 4]));
+  for (std::size_t i = 0; i < frame.payload.size(); ++i)
+    out.push_back(static_cast<char>(frame.payload[i] ^ key[i % 4]));
   return out;
 }
 

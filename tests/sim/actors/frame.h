@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// WebSocket frames of the actors (RFC 6455 §5): a writer, and a reader that forgives nothing. What the reader objects to
-// is a torn or forged frame, or a proxy that has lost its place.
+// WebSocket frames of the actors (RFC 6455 §5): a writer, and a reader that forgives nothing. What the reader objects
+// to is a torn or forged frame, or a proxy that has lost its place.
 #pragma once
 
 #include <cstdint>

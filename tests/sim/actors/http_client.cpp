@@ -80,8 +80,8 @@ void HttpClient::check_acknowledged(const Asked& asked) {
 void HttpClient::on_lost(HttpLine&, const Lost& lost) {
   if (!lost.outstanding.empty() && !lost.told) {
     const Asked& oldest = open_.at(lost.outstanding.front().turn);
-    const bool idle_race = !lost.mid_answer && lost.answers > 0;
-    if (!idle_race) blame("unexcused_cut", lost.mid_answer ? "inside an answer" : "before an answer", oldest.at);
+    if (lost.mid_answer || !lost.rested)
+      blame("unexcused_cut", lost.mid_answer ? "inside an answer" : "before an answer", oldest.at);
   }
   if (!lost.outstanding.empty()) nature_.count("http_answers_cut");
   open_.clear();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that asks many things over one kept connection: GETs, HEADs, POSTs in both framings, some of which wait for a
-// 100, and long polls, several at once. Each answer has to be whole, and the one to its request.
+// A program that asks many things over one kept connection: GETs, HEADs, POSTs in both framings, some of which wait for
+// a 100, and long polls, several at once. Each answer has to be whole, and the one to its request.
 #pragma once
 
 #include <map>

@@ -113,8 +113,7 @@ std::string_view parse_head(std::string_view text, Speaks speaks, Head& head) {
   auto end = std::min(text.find("\r\n"), text.size());
   const std::string_view first = text.substr(0, end);
   if (has_control(first)) return speaks == Speaks::Requests ? "bad_request_line" : "bad_status_line";
-  const auto problem =
-      speaks == Speaks::Requests ? parse_request_line(first, head) : parse_status_line(first, head);
+  const auto problem = speaks == Speaks::Requests ? parse_request_line(first, head) : parse_status_line(first, head);
   if (!problem.empty()) return problem;
   while (end < text.size()) {
     text.remove_prefix(end + 2);

@@ -10,6 +10,7 @@ namespace limpet::sim {
 namespace {
 
 constexpr Duration kContinuePatience = std::chrono::seconds(1);  // as curl: then the body goes without a 100
+constexpr Duration kRest = std::chrono::seconds(5);              // after which a server may have had enough
 
 std::string head_of(const Ask& ask) {
   std::string out = ask.method + " " + ask.target + " HTTP/1.1\r\n";
@@ -40,12 +41,13 @@ void HttpLine::ask(Ask ask) {
 
 void HttpLine::opened() {
   open_ = true;
-  opened_at_ = nature_.now();
+  opened_at_ = active_at_ = nature_.now();
   send_waiting();
 }
 
 void HttpLine::send_waiting() {
   while (!held_ && sent_ < asks_.size()) {
+    if (sent_ == 0) rested_ = nature_.now() - active_at_ >= kRest;
     const Ask& ask = asks_[sent_++];
     reader_->expect(ask.method, ask.upgrade);
     end_->send(head_of(ask));
@@ -85,8 +87,7 @@ End* HttpLine::drop() {
   if (end == nullptr) return nullptr;
   client_.forget(id_);
   ++generation_;
-  open_ = held_ = in_answer_ = told_to_close_ = false;
-  answers_ = 0;
+  open_ = held_ = in_answer_ = told_to_close_ = rested_ = false;
   leaving_.stop();
   patience_.stop();
   reader_ = std::make_unique<HttpReader>(Speaks::Answers);
@@ -102,7 +103,7 @@ void HttpLine::leave(bool by_reset) {
 }
 
 void HttpLine::lost(Loss loss, bool end_lives) {
-  const Lost lost{loss, asks_, in_answer_ || reader_->mid_message(), told_to_close_, answers_, opened_at_};
+  const Lost lost{loss, asks_, in_answer_ || reader_->mid_message(), told_to_close_, rested_, opened_at_};
   End* end = drop();
   if (end_lives) loss == Loss::Fin ? end->close() : end->reset();
   client_.on_lost(*this, lost);
@@ -134,7 +135,8 @@ bool HttpLine::take(HttpReader::Event event) {
     return true;
   case HttpReader::Event::End: {
     in_answer_ = false;
-    ++answers_;
+    rested_ = false;
+    active_at_ = nature_.now();
     const std::uint64_t generation = generation_;
     client_.on_answered(*this);
     if (generation_ != generation) return false;

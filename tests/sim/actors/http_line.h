@@ -36,7 +36,8 @@ struct Lost {
   std::deque<Ask> outstanding;  // without a whole answer, the oldest first
   bool mid_answer = false;      // something of the oldest's answer had come
   bool told = false;            // the last answer had announced the end
-  std::size_t answers = 0;
+  // The connection had rested between two requests, before the oldest of these: the other side may have closed it then.
+  bool rested = false;
   Time opened_at{};
 };
 
@@ -89,13 +90,14 @@ class HttpLine {
   std::uint64_t generation_ = 0;  // a new one with each connection
   bool open_ = false;
   std::unique_ptr<HttpReader> reader_ = std::make_unique<HttpReader>(Speaks::Answers);
-  std::deque<Ask> asks_;     // without an answer yet, the one being answered first
-  std::size_t sent_ = 0;     // of asks_
-  bool held_ = false;        // the last that was sent waits with its body for a 100
+  std::deque<Ask> asks_;  // without an answer yet, the one being answered first
+  std::size_t sent_ = 0;  // of asks_
+  bool held_ = false;     // the last that was sent waits with its body for a 100
   bool in_answer_ = false;
   bool told_to_close_ = false;
-  std::size_t answers_ = 0;
+  bool rested_ = false;
   Time opened_at_{};
+  Time active_at_{};  // the last answer's end
   Alarm leaving_, patience_;
 };
 

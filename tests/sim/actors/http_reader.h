@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads one direction of an HTTP/1.1 connection, strictly: fed with bytes, asked for what they hold, piece by piece. What
-// is wrong is sticky and has the name of a check. After a 101 the rest of the bytes is raw.
+// Reads one direction of an HTTP/1.1 connection, strictly: fed with bytes, asked for what they hold, piece by piece.
+// What is wrong is sticky and has the name of a check. After a 101 the rest of the bytes is raw.
 #pragma once
 
 #include <deque>

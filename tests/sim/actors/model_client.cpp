@@ -14,7 +14,8 @@ void ModelClient::question() {
   asked_at_ = now();
   ++conversation_;
   const bool events = chance(random(), 0.5);
-  Ask post = ask("POST", std::string(kModelPath) + (events ? "?stream=events" : "?stream=lines"), {name_, conversation_, 0});
+  Ask post =
+      ask("POST", std::string(kModelPath) + (events ? "?stream=events" : "?stream=lines"), {name_, conversation_, 0});
   post.fields.emplace_back("Accept", events ? "text/event-stream" : "text/plain");
   post.framing = chance(random(), 0.5) ? Ask::Body::Length : Ask::Body::Chunked;
   post.body = say({name_, conversation_, 0}, below(random(), 3000));
@@ -78,8 +79,8 @@ void ModelClient::on_answered(HttpLine&) {
 
 void ModelClient::on_lost(HttpLine&, const Lost& lost) {
   if (lost.outstanding.empty()) return;
-  const bool idle_race = !lost.mid_answer && lost.answers > 0;
-  if (!idle_race) blame("unexcused_cut", lost.mid_answer ? "inside an answer" : "before an answer", asked_at_);
+  if (lost.mid_answer || !lost.rested)
+    blame("unexcused_cut", lost.mid_answer ? "inside an answer" : "before an answer", asked_at_);
   nature_.count("model_answer_cut");
   over();
 }

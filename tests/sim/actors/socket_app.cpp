@@ -20,7 +20,8 @@ std::string SocketApp::unrest() const {
   for (const Owed& owed : owed_) {
     for (std::uint64_t number = 1; number <= owed.said; ++number) {
       const Tag tag{name_, owed.conversation, number};
-      if (!commons_.ledger.has(tag) && !wronged_since(owed.since)) return "lost before a clean close: " + turn_text(tag);
+      if (!commons_.ledger.has(tag) && !wronged_since(owed.since))
+        return "lost before a clean close: " + turn_text(tag);
     }
   }
   if (state_ != State::Open) return "not connected";

@@ -16,7 +16,10 @@ namespace limpet::sim {
 class SocketApp final : public Client {
  public:
   SocketApp(Nature& nature, Commons& commons, std::string name, Manner manner)
-      : Client(nature, commons, std::move(name), std::move(manner)), line_(nature, *this), next_(nature), back_(nature),
+      : Client(nature, commons, std::move(name), std::move(manner)),
+        line_(nature, *this),
+        next_(nature),
+        back_(nature),
         patience_(nature) {}
 
   void start() override { connect(); }
@@ -52,9 +55,9 @@ class SocketApp final : public Client {
   Alarm next_, back_, patience_;
   std::unique_ptr<FrameReader> reader_;
   std::string key_;
-  std::string pending_;         // what is left of a fragmented message
+  std::string pending_;  // what is left of a fragmented message
   bool fragmenting_ = false;
-  std::string message_;         // what has come of one that arrives in fragments
+  std::string message_;  // what has come of one that arrives in fragments
   std::vector<std::string> pings_;
   State state_ = State::Away;
   Time since_{};

@@ -16,8 +16,14 @@ constexpr std::uint64_t kUnanswered = 16;
 }  // namespace
 
 SocketIo::SocketIo(Nature& nature, Commons& commons, std::string name, Manner manner)
-    : Client(nature, commons, std::move(name), std::move(manner)), poll_(nature, *this), post_(nature, *this),
-      socket_(nature, *this), back_(nature), next_(nature), ping_(nature), probe_(nature) {}
+    : Client(nature, commons, std::move(name), std::move(manner)),
+      poll_(nature, *this),
+      post_(nature, *this),
+      socket_(nature, *this),
+      back_(nature),
+      next_(nature),
+      ping_(nature),
+      probe_(nature) {}
 
 std::string SocketIo::unrest() const {
   for (const Tag& tag : acknowledged_) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // socket.io's client over Engine.IO 4, as its library does it: a polling handshake, a poll that always waits and one
-// POST at a time beside it, then a WebSocket that is probed and changed over to. Any error of a transport, and the close
-// packet, end the session; a new one follows after 1 s, doubled up to 5 s, times 1 ± 0.5. Its user has lost something
-// where a message was acknowledged and no backend got it.
+// POST at a time beside it, then a WebSocket that is probed and changed over to. Any error of a transport, and the
+// close packet, end the session; a new one follows after 1 s, doubled up to 5 s, times 1 ± 0.5. Its user has lost
+// something where a message was acknowledged and no backend got it.
 #pragma once
 
 #include <deque>
@@ -63,10 +63,10 @@ class SocketIo final : public Client {
   std::string poll_body_, post_body_;
   int poll_status_ = 0, post_status_ = 0;
   std::unique_ptr<FrameReader> reader_;
-  std::deque<std::string> waiting_;          // packets that nobody was given yet
-  std::vector<std::uint64_t> posted_;        // the numbers of the messages in the POST under way
-  bool polling_ = false, posting_ = false;   // under way
-  bool joined_ = false;                      // socket.io's connect was answered
+  std::deque<std::string> waiting_;         // packets that nobody was given yet
+  std::vector<std::uint64_t> posted_;       // the numbers of the messages in the POST under way
+  bool polling_ = false, posting_ = false;  // under way
+  bool joined_ = false;                     // socket.io's connect was answered
   bool socket_closed_ = false;
   Time since_{};
   std::uint64_t conversation_ = 0, said_ = 0, echoed_ = 0, echoed_in_all_ = 0, failures_ = 0, requests_ = 0,

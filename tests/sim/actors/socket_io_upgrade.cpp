@@ -90,8 +90,7 @@ void SocketIo::on_lost(HttpLine& line, const Lost& lost) {
   }
   if (lost.outstanding.empty()) return;  // an idle connection
   nature_.count("engine_request_lost");
-  const bool idle_race = !lost.mid_answer && lost.answers > 0;
-  if (!idle_race) blame("unexcused_cut", "of a poll or a POST", since_);
+  if (lost.mid_answer || !lost.rested) blame("unexcused_cut", "of a poll or a POST", since_);
   lose("xhr error");
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A backend's WebSocket: gives each message back in order, pings, fragments, closes as RFC 6455 §7 says: the server ends
-// the connection first. What the proxy sends it is held to the same rules.
+// A backend's WebSocket: gives each message back in order, pings, fragments, closes as RFC 6455 §7 says: the server
+// ends the connection first. What the proxy sends it is held to the same rules.
 #include <algorithm>
 
 #include "tests/sim/actors/frame.h"
@@ -55,8 +55,8 @@ void SocketService::on_request_end() {
     backend.commons().troubles.befall(visit_.tag().client, visit_.nature().now());
     accept = accept_for("another key");
   }
-  visit_.send(visit_.answer_head(
-      101, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + accept + "\r\n"));
+  visit_.send(
+      visit_.answer_head(101, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + accept + "\r\n"));
   visit_.turn_raw();
   end_at_ = backend.happens(backend.character().ends_streams)
                 ? visit_.nature().now() + between(backend.random(), 0ms, 60s)

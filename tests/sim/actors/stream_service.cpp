@@ -20,8 +20,9 @@ class EventsService final : public Service {
     next_number_ = number_of(visit_.head().fields.value("last-event-id")) + 1;
     const std::uint64_t ending = below(random, 3);
     eol_ = ending == 0 ? "\n" : ending == 1 ? "\r\n" : "\r";
-    visit_.send(visit_.answer_head(200, "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
-                                        "Transfer-Encoding: chunked\r\n"));
+    visit_.send(visit_.answer_head(200,
+                                   "Content-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
+                                   "Transfer-Encoding: chunked\r\n"));
     if (chance(random, 0.2)) visit_.send_chunk("\xEF\xBB\xBF");
     if (chance(random, 0.2)) visit_.send_chunk("retry: " + std::to_string(500 + below(random, 3000)) + eol_);
     if (visit_.backend().happens(visit_.backend().character().ends_streams))
@@ -86,9 +87,9 @@ class ModelService final : public Service {
     events_ = visit_.head().query("stream") == "events";
     left_ = 1 + below(visit_.backend().random(), 40);
     const bool alone = visit_.backend().happens(visit_.backend().character().head_alone);
-    const std::string head = visit_.answer_head(
-        200, events_ ? "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
-                     : "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n");
+    const std::string head =
+        visit_.answer_head(200, events_ ? "Content-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n"
+                                        : "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n");
     visit_.send(head);
     next_.set(alone ? Duration(2s) : Duration(0), [this] { go_on(); });
   }

@@ -64,7 +64,8 @@ void Visit::begin_request() {
   idle_close_.stop();
   const auto tag = read_turn(head().fields.value(kClientField), head().fields.value(kTurnField));
   tag_ = tag.value_or(Tag{});
-  if (!tag && head().path() != kHealthPath) nature().fail("request_without_name", backend_.name() + ": " + head().target);
+  if (!tag && head().path() != kHealthPath)
+    nature().fail("request_without_name", backend_.name() + ": " + head().target);
   service_ = serve(*this);
   nature().count("request" + head().path());
   if (!head().fields.lists("expect", "100-continue")) return;
@@ -145,7 +146,7 @@ void Visit::end(bool by_reset) {
   if (end == nullptr) return;
   const bool busy = service_ && !answered_ && !fin_;
   if (busy && !raw_) backend_.commons().troubles.befall(tag_.client, nature().now());
-  backend_.commons().troubles.kept_connection_closed(nature().now());
+  if (!fin_) backend_.commons().troubles.kept_connection_closed(nature().now());
   by_reset ? end->reset() : end->close();
 }
 

@@ -17,10 +17,10 @@ class Service {
  public:
   virtual ~Service() = default;
   virtual void on_body(std::string_view) {}
-  virtual void on_request_end() {}           // the whole request is here
-  virtual void on_raw(std::string_view) {}   // behind an upgrade
-  virtual void on_fin() {}                   // behind an upgrade: the proxy sends no more
-  virtual void on_gone() {}                  // the connection has ended; nothing that is sent arrives
+  virtual void on_request_end() {}          // the whole request is here
+  virtual void on_raw(std::string_view) {}  // behind an upgrade
+  virtual void on_fin() {}                  // behind an upgrade: the proxy sends no more
+  virtual void on_gone() {}                 // the connection has ended; nothing that is sent arrives
 };
 
 class Visit {
