@@ -7,6 +7,7 @@
 #   make build       the release binary, build/limpet
 #   make check       licence lines, format, floors, names, clang-tidy
 #   make asan        the tests under AddressSanitizer and UndefinedBehaviorSanitizer; likewise make tsan
+#   make sim         10,000 seeds of the simulated world (tests/sim); SEEDS=N for another number
 #   make fuzz        every fuzz target for FUZZ_SECONDS
 #   make bench       measure; make bench-gate fails where a bound is broken
 #   make install     into DESTDIR and PREFIX
@@ -20,6 +21,7 @@ UNITY ?= ON
 JOBS ?= $(shell nproc)
 TEST_JOBS ?= 3
 FUZZ_SECONDS ?= 60
+SEEDS ?= 10000
 ARGS ?=
 
 CONFIGURE = cmake -S . -G Ninja -DCMAKE_UNITY_BUILD=$(UNITY)
@@ -31,7 +33,7 @@ export UBSAN_OPTIONS ?= print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS ?= halt_on_error=1:second_deadlock_stack=1:history_size=4:exitcode=99
 
 .DEFAULT_GOAL := build
-.PHONY: run test build check asan tsan fuzz bench bench-gate install clean packages-build packages-test packages-check \
+.PHONY: run test build check asan tsan sim fuzz bench bench-gate install clean packages-build packages-test packages-check \
         packages-fuzz packages-bench configure-tests
 
 run: build
@@ -62,6 +64,10 @@ tsan: packages-test
 	@$(CONFIGURE) -B build-tsan $(SANITIZED) -DLIMPET_SANITIZE=thread
 	cmake --build build-tsan -j $(JOBS)
 	$(CTEST) --test-dir build-tsan -LE heavy
+
+sim: configure-tests
+	cmake --build build -j $(JOBS) --target limpet-sim
+	build/limpet-sim --seeds 1-$(SEEDS)
 
 fuzz: packages-build packages-fuzz
 	@$(CONFIGURE) -B build-fuzz $(SANITIZED) -DLIMPET_SANITIZE=address -DLIMPET_FUZZ=ON -DCMAKE_C_COMPILER=clang \

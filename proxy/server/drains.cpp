@@ -10,6 +10,7 @@
 #include "balancer/choice.h"
 #include "balancer/hash.h"
 #include "proxy/base/log.h"
+#include "proxy/base/planted_fault.h"
 
 namespace limpet::server {
 
@@ -166,7 +167,8 @@ void Drains::cut(Drain& drain) {
       worker->for_each_session([&](Session& session) {
         if (session.record().member.backend == &backend) theirs.push_back(&session);
       });
-      for (Session* session : theirs) session->cut(CloseReason::Cut);
+      const auto reason = planted(Planted::CutCountsAsDrained) ? CloseReason::Drained : CloseReason::Cut;
+      for (Session* session : theirs) session->cut(reason);
     });
   }
 }

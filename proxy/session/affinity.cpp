@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "proxy/base/planted_fault.h"
 #include "proxy/base/prefetch.h"
 #include "proxy/session/affinity_shard.h"
 
@@ -48,6 +49,7 @@ Affinity::Shard& Affinity::shard_of(const Pool& pool, std::string_view key) cons
 
 Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Random& random, Time now,
                                  SessionRefs& departing) {
+  before_shared_call();
   assert(member.entry == nullptr);
   if (!request.learned_id.empty()) {
     const auto learned = learned_.look_up(*request.pool, request.learned_id, now);
@@ -171,6 +173,7 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const PickRequest& req
 }
 
 bool Affinity::is_still_placed(const Member& member) {
+  before_shared_call();
   if (member.entry == nullptr) return false;
   const auto& [key, holding] = *member.entry;
   Shard& shard = shard_of(*key.pool, key.text);
@@ -179,6 +182,7 @@ bool Affinity::is_still_placed(const Member& member) {
 }
 
 Affinity::Pick Affinity::reserve_next(Member& member, const PickRequest& request, Time, SessionRefs& departing) {
+  before_shared_call();
   Entry& entry = *member.entry;
   Shard& shard = shard_of(*entry.first.pool, entry.first.text);
   const std::lock_guard lock(shard.mutex);
@@ -194,6 +198,7 @@ Affinity::Pick Affinity::reserve_next(Member& member, const PickRequest& request
 }
 
 void Affinity::release(Member& member, Time now) {
+  before_shared_call();
   if (member.entry == nullptr) return;
   Entry& entry = *member.entry;
   auto& [key, holding] = entry;
@@ -219,6 +224,7 @@ void Affinity::expect_release(const Member& member) {
 }
 
 void Affinity::learn(const Member& member, std::string_view id, Time now) {
+  before_shared_call();
   if (member.entry == nullptr || id.empty() || id.size() > LearnedIds::kMaxId) return;
   auto& [key, holding] = *member.entry;
   if (key.text.size() > LearnedIds::kMaxKeyOfId) return;
@@ -232,6 +238,7 @@ void Affinity::learn(const Member& member, std::string_view id, Time now) {
 }
 
 void Affinity::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {
+  before_shared_call();
   learned_.forget(pool, id, as_closed, now);
 }
 

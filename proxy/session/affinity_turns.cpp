@@ -4,6 +4,7 @@
 // elsewhere.
 #include <algorithm>
 
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/affinity.h"
 #include "proxy/session/affinity_shard.h"
 
@@ -35,13 +36,14 @@ std::vector<Affinity::KeyOnBackend> Affinity::keys_on(const Backend& backend, bo
 
 bool Affinity::take_turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
                          SessionRefs& departing) {
+  before_shared_call();
   Shard& shard = shard_of(pool, key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(KeyView{&pool, key});
   if (found == shard.entries.end()) return false;
   Entry& entry = *found;
   const Holding& holding = entry.second;
-  if (moves && holding.backend == &from) {
+  if (moves && holding.backend == &from && !planted(Planted::OldEntryKept)) {
     thread_local std::vector<balancer::Candidate> candidates;
     thread_local std::vector<balancer::Index> scratch;
     const PoolView& view = pool.view();

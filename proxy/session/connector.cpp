@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proxy/base/log.h"
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
@@ -44,7 +45,7 @@ void Connector::stop() {
 }
 
 void Connector::key_moved() {
-  if (stream_ == nullptr || may_stay()) return;
+  if (stream_ == nullptr || may_stay() || planted(Planted::TurnIgnored)) return;
   stop();
   pick_again(false);
 }
@@ -140,7 +141,7 @@ void Connector::on_ready(net::Stream&, bool, bool) {
   if (const auto why = stream_->failure()) return failed(Failure::Refused, why->code);
   auto stream = end_connect();
   // Its key may have moved without its having heard of it yet.
-  if (!may_stay() && !worker_.shared().affinity.is_still_placed(record_.member)) {
+  if (!may_stay() && !planted(Planted::TurnIgnored) && !worker_.shared().affinity.is_still_placed(record_.member)) {
     worker_.retire(std::move(stream));
     return pick_again(false);
   }
@@ -177,7 +178,10 @@ void Connector::failed(Failure why, int error) {
     pick.reason = metrics::PickReason::Fallback;
   }
   worker_.shared().dismiss(departing, CloseReason::Moved);
-  if (learned_) return owner_.not_opened(Failure::Gone);
+  if (learned_) {
+    if (pick.outcome == Affinity::Outcome::Picked) record_.repicked(pick.reason);  // its end counts where it stands now
+    return owner_.not_opened(Failure::Gone);
+  }
   if (pick.outcome != Affinity::Outcome::Picked) return owner_.not_opened(why);
   picked(pick);
 }

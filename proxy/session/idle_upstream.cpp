@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
@@ -23,6 +24,7 @@ std::unique_ptr<net::Stream> IdleUpstream::take() {
 }
 
 void IdleUpstream::on_ready(net::Stream&, bool, bool) {
+  if (planted(Planted::SurplusRead)) return stream_->watch(false, false);
   char byte;
   const auto got = stream_->read(&byte, 1);
   if (got.status != net::IoStatus::WouldBlock) keeper_.ended(*this, got.status == net::IoStatus::Ok);

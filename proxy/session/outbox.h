@@ -27,7 +27,7 @@ class Outbox {
   Outbox(Worker& worker, const net::Loop& loop);
 
   // Only within a batch, and only what is cheap to copy.
-  bool takes(std::size_t size) const { return loop_.serves_many() && size <= kMost && used_ + size <= kSize; }
+  bool takes(std::size_t size) const { return loop_.serves_many() && size <= kMost && used_ + size <= size_; }
   // Copies the bytes. Requires: takes() their size, and nothing of `outlet`'s is here. Both outlive the batch, or
   // `outlet` sends them before. Gives the number of the parcel, from 1.
   std::uint32_t post(Outlet& outlet, net::Stream& stream, const iovec* pieces, int count);
@@ -36,6 +36,8 @@ class Outbox {
   // Sends what `outlet` has here, now, with send_now()'s answer. Reset, and nothing is sent, where that parcel is not
   // its own: a fault of ours, which the log tells.
   net::IoStatus send(const Outlet& outlet, std::uint32_t parcel);
+  // For tests: it takes no more than so much.
+  void shrink(std::size_t size) { size_ = size < kSize ? size : kSize; }
   // Sends all, at the end of a batch, and tells the streams' handlers what was not taken. A parcel that its outlet does
   // not know of is not sent, and to its handler the connection is gone.
   void deliver();
@@ -57,6 +59,7 @@ class Outbox {
   Worker& worker_;
   const net::Loop& loop_;
   const std::unique_ptr<char[]> bytes_;
+  std::size_t size_ = kSize;
   std::size_t used_ = 0;
   std::vector<Parcel> parcels_;
 };

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "proxy/base/log.h"
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
@@ -76,6 +77,7 @@ void SessionRecord::finish(CloseReason reason) {
     count_opened(metrics::HttpVersion::Http11);
     cells_->sessions.add(-1);
     cells_->closed[static_cast<std::size_t>(reason)].add();
+    if (planted(Planted::CountedTwice)) cells_->closed[static_cast<std::size_t>(reason)].add();
     cells_->duration.observe(in_seconds(now - opened_at));
   }
   if (worker.shared().access_log != nullptr) write_access_line(reason, now);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/worker.h"
 
 namespace limpet::session {
@@ -50,6 +51,7 @@ void UpstreamPool::said_too_much(const Backend& backend) {
 
 bool UpstreamPool::may_serve(const Line& line, const Kept& kept, ClientNumber client) const {
   const Time now = worker_.now();
+  if (planted(Planted::SurplusRead)) return true;
   if (now >= kept.since + kPause) return true;
   if (now < line.suspect_until) return false;
   return (client != 0 && kept.client == client) || (line.silences >= kProven && kept.round != worker_.loop().round());
@@ -97,14 +99,14 @@ std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, ClientNu
     const std::size_t own = place_of(line, client);
     if (own < line.kept.size() && may_serve(line, line.kept[own], client)) {
       auto stream = take(line, own);
-      if (!check || stream->silent()) return stream;
+      if (!check || stream->silent() || planted(Planted::SurplusRead)) return stream;
       reject(backend, std::move(stream));
     }
   }
   for (std::size_t i = line.kept.size(); i-- > 0;) {
     if (!may_serve(line, line.kept[i], client)) continue;
     auto stream = take(line, i);
-    if (stream->silent()) return stream;
+    if (stream->silent() || planted(Planted::SurplusRead)) return stream;
     reject(backend, std::move(stream));
   }
   return nullptr;

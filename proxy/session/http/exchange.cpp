@@ -7,6 +7,7 @@
 
 #include "proxy/base/crypto.h"
 #include "proxy/base/log.h"
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/websocket/session.h"
 #include "proxy/wire/engine_io.h"
 #include "proxy/wire/http/connection_auth.h"
@@ -73,7 +74,7 @@ void Exchange::read_backend() {
   if (got.status != net::IoStatus::Ok) return backend_eof(got.status == net::IoStatus::Reset);
   // Of one that could not be repeated it is known that nothing was there.
   if (state_ == State::Sent && upstream_.origin != Connector::Origin::New && request_.repeatable &&
-      upstream_.round == worker_.loop().round()) {
+      upstream_.round == worker_.loop().round() && !planted(Planted::SurplusRead)) {
     return backend_strayed();
   }
   last_activity_ = worker_.now();

@@ -3,6 +3,7 @@
 // is sent, and the request's content on its way.
 #include <algorithm>
 
+#include "proxy/base/planted_fault.h"
 #include "proxy/session/http/exchange.h"
 #include "proxy/wire/grammar.h"
 #include "proxy/wire/http/append.h"
@@ -68,7 +69,7 @@ void Exchange::start(std::size_t head_size) {
   upstream_.binds = wire::has_connection_credentials(head_->fields);
   if (!admit(head_size)) return;
   request_text_ = worker_.texts().lease();
-  request_text_->clear();
+  if (!planted(Planted::HeadLeftBehind)) request_text_->clear();
   request_text_->reserve(head_size + kAddedToHead);
   append_request_head(*request_text_);
   pick();

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "proxy/base/planted_fault.h"
+
 namespace limpet::wire {
 
 class WebSocketObserver {
@@ -59,7 +61,9 @@ class WebSocketObserver {
   }
 
   // Nothing of a frame has been seen since the last one ended.
-  bool at_frame_boundary() const { return head_size_ == 0 && left_ == 0 && !blind_; }
+  bool at_frame_boundary() const {
+    return head_size_ == 0 && (left_ == 0 || (left_ == 1 && planted(Planted::BoundaryOff))) && !blind_;
+  }
   // Likewise, and no fragmented message is under way.
   bool at_message_boundary() const { return at_frame_boundary() && !fragmented_; }
   bool blind() const { return blind_; }
