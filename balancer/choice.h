@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -48,6 +49,7 @@ std::optional<Index> choose_by_balance(Balance balance, std::span<const Candidat
 
 // Draws random values (through `random64`) until the value, written as 15 characters of base64url, ranks `wanted`
 // first. Gives up after 100,000 draws and returns an empty string (a backend with a vanishing share).
-std::string draw_value_for(const Ranker& ranker, std::uint64_t seed, Index wanted, std::uint64_t (*random64)());
+std::string draw_value_for(const Ranker& ranker, std::uint64_t seed, Index wanted,
+                           const std::function<std::uint64_t()>& random64);
 
 }  // namespace limpet::balancer

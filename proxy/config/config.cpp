@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 
+#include "proxy/config/file.h"
 #include "proxy/config/tables.h"
 
 namespace limpet::config {
@@ -18,10 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxFile = 16 * 1024 * 1024;
 constexpr const char* kFlags = "command line";
-
-struct Closer {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
 
 session::Settings to_settings(Draft draft) {
   session::Settings settings;
@@ -92,7 +88,7 @@ std::vector<Node> split_flags(const std::vector<std::string>& flags) {
 }  // namespace
 
 ConfigResult load_config(const std::string& path) {
-  const std::unique_ptr<std::FILE, Closer> file(std::fopen(path.c_str(), "re"));
+  const File file = open_to_read(path);
   if (!file) return failure(path, std::string("cannot be read: ") + std::strerror(errno), true);
   std::string text;
   char chunk[65536];

@@ -8,7 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
+
+#include "proxy/config/file.h"
 
 namespace limpet::config {
 
@@ -91,10 +92,6 @@ std::optional<net::Address> parse_address(Reader& reader, const Node& node) {
   reader.problem(node.place, "bad address " + address.error().what);
   return std::nullopt;
 }
-
-struct Closer {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
 
 }  // namespace
 
@@ -215,7 +212,7 @@ Rule<std::string> token_file() {
     }
     into.clear();
     if (node.text.empty()) return;
-    const std::unique_ptr<std::FILE, Closer> file(std::fopen(node.text.c_str(), "re"));
+    const File file = open_to_read(node.text);
     std::string content(kMaxToken + 1, '\0');
     const std::size_t size = file ? std::fread(content.data(), 1, content.size(), file.get()) : 0;
     if (!file || std::ferror(file.get())) {

@@ -38,6 +38,7 @@ struct Cidr {
   // "10.0.0.0/8", "fd00::/8", or a single address.
   static std::optional<Cidr> parse(std::string_view text);
   bool contains(const IpAddress& address) const;
+  bool operator==(const Cidr&) const = default;
 };
 
 bool contains(const std::vector<Cidr>& blocks, const IpAddress& address);

@@ -31,7 +31,9 @@ constexpr Duration kLastRequests = std::chrono::seconds(1);
 
 std::vector<std::shared_ptr<Pool>> make_pools(const session::Settings& settings) {
   std::vector<std::shared_ptr<Pool>> pools;
-  for (const auto& pool : settings.pools) pools.push_back(std::make_shared<Pool>(pool));
+  for (const auto& pool : settings.pools) {
+    pools.push_back(std::make_shared<Pool>(pool, static_cast<std::uint32_t>(pools.size())));
+  }
   return pools;
 }
 
@@ -41,16 +43,16 @@ ControlCore::ControlCore(const session::Settings& settings, unsigned workers, Gr
     : loop_(ground.loop),
       protocols_(ground.protocols),
       registry_(workers, std::string(kVersion)),
-      shared_(settings.proxy.max_keys, registry_),
-      snapshot_(std::make_shared<session::Snapshot>(settings, make_pools(settings))),
+      shared_(settings.proxy.max_keys, registry_, ground.random.next()),
+      snapshot_(std::make_shared<session::Snapshot>(settings, make_pools(settings), ground.random.next())),
       checks_(loop_, ground.transport, snapshot_->pools),
       drains_(shared_, ground.random),
       reports_(registry_, snapshot_->pools, drains_, workers, ground.wall_clock, loop_.now()),
       session_list_(loop_, shared_.workers) {
   for (const auto& pool : snapshot_->pools) {
-    for (const auto& backend : pool->backends) {
+    for (Backend* backend : pool->view().backends) {
       for (unsigned w = 0; w < workers; ++w) {
-        backend->cells.push_back(&registry_.backend(pool->settings->name, backend->name, w));
+        backend->cells.push_back(&registry_.backend(pool->name, backend->name, w));
       }
     }
   }
@@ -95,7 +97,7 @@ void ControlCore::give_back_memory(Time now) {
   }
   std::uint64_t held = shared_.connections.load(std::memory_order_relaxed);
   for (const auto& pool : snapshot_->pools) {
-    for (const auto& backend : pool->backends) held += backend->keys.load(std::memory_order_relaxed);
+    for (Backend* backend : pool->view().backends) held += backend->keys.load(std::memory_order_relaxed);
   }
   if (!shrinkage_.is_due(held, now)) return;
   for (auto* worker : shared_.workers) worker->post([worker] { worker->give_back_memory(); });
@@ -128,7 +130,7 @@ void ControlCore::leave(Time now) {
     order.over = proxy.drain_over;
     order.deadline = proxy.drain_deadline;
     for (const auto& pool : snapshot_->pools) {
-      for (const auto& backend : pool->backends) {
+      for (Backend* backend : pool->view().backends) {
         drains_.forget(*backend);  // its own may be soft, paused or slower
         drains_.start(*pool, *backend, order, true, now);
       }
@@ -137,7 +139,7 @@ void ControlCore::leave(Time now) {
   }
   std::uint64_t open = 0;
   for (const auto& pool : snapshot_->pools) {
-    for (const auto& backend : pool->backends) open += backend->sessions.load(std::memory_order_relaxed);
+    for (Backend* backend : pool->view().backends) open += backend->sessions.load(std::memory_order_relaxed);
   }
   // Requests that were on their way when the listeners closed still get their answer.
   const Duration since_closed = now - leaving_since_ - proxy.drain_delay;
@@ -165,9 +167,8 @@ std::optional<Refusal> ControlCore::drain(const std::string& pool, const std::st
   if (b->state.load() != BackendState::Ready) {
     return Refusal{409, "'" + backend + "' is " + state_text(b->state.load()) + " already"};
   }
-  const bool other_available = std::any_of(p->backends.begin(), p->backends.end(), [&](const auto& other) {
-    return other.get() != b && other->is_available();
-  });
+  const bool other_available = std::ranges::any_of(
+      p->view().backends, [&](const Backend* other) { return other != b && other->is_available(); });
   if (!other_available && !order.force) {
     return Refusal{409, "'" + backend + "' is the last available backend of its pool; --force drains it all the same"};
   }
@@ -208,23 +209,24 @@ void ControlCore::where(const std::string& pool, const std::string& key,
   if (p == nullptr) return done(std::nullopt);
   auto answer = std::make_shared<Where>();
   answer->key = key;
-  const std::uint64_t hash = balancer::hash_key(key, p->settings->hash_seed);
+  const session::PoolView& view = p->view();
+  const std::uint64_t hash = balancer::hash_key(key, view.settings->hash_seed);
   std::vector<balancer::Index> ranking;
-  p->ranker->rank(hash, ranking);
-  for (const auto index : ranking) answer->ranking.push_back(p->backends[index]->name);
+  view.ranker->rank(hash, ranking);
+  for (const auto index : ranking) answer->ranking.push_back(view.backends[index]->name);
   const auto placement = shared_.affinity.find(*p, key, loop_.now());
   if (placement.backend != nullptr && placement.backend->serves()) {
     answer->backend = placement.backend->name;
     answer->reason = "live";
   } else {
     std::vector<balancer::Candidate> candidates;
-    p->candidates({}, candidates);
-    const auto choice = balancer::choose_by_hash(*p->ranker, hash, candidates, p->settings->load_factor, ranking);
-    if (choice) answer->backend = p->backends[choice->backend]->name;
+    view.candidates({}, candidates);
+    const auto choice = balancer::choose_by_hash(*view.ranker, hash, candidates, view.settings->load_factor, ranking);
+    if (choice) answer->backend = view.backends[choice->backend]->name;
     answer->reason = !choice ? "no_backend" : choice->how == balancer::How::Fallback ? "fallback" : "hash";
   }
   SessionFilter filter;
-  filter.pool = p->settings->name;
+  filter.pool = p->name;
   filter.key = key;
   session_list_.find(filter, [answer, done = std::move(done)](std::vector<SessionInfo> open) {
     answer->sessions = std::move(open);

@@ -5,6 +5,7 @@
 #include "proxy/server/drains.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "balancer/choice.h"
 #include "balancer/hash.h"
@@ -32,23 +33,23 @@ DrainPlan Drains::plan(const Pool& pool, const Backend& backend, const DrainOrde
   plan.takes_s = in_seconds(order.over);
   const auto keys = shared_.affinity.keys_on(backend, false);
   plan.keys = keys.size();
-  for (const auto& other : pool.backends) {
-    if (other.get() != &backend) plan.load_after[other->name] = other->sessions.load();
+  const session::PoolView& view = pool.view();
+  for (const Backend* other : view.backends) {
+    if (other != &backend) plan.load_after[other->name] = other->sessions.load();
   }
   std::vector<balancer::Candidate> candidates;
   std::vector<balancer::Index> scratch;
-  pool.candidates({}, candidates);
-  candidates[backend.index].available = false;
+  view.candidates({&backend.id, 1}, candidates);
   for (const auto& key : keys) {
     if (key.sessions > 1 && key.sessions * 20 > plan.sessions) plan.heavy.emplace_back(key.key, key.sessions);
-    const auto choice = balancer::choose_by_hash(*pool.ranker, balancer::hash_key(key.key, pool.settings->hash_seed),
+    const auto choice = balancer::choose_by_hash(*view.ranker, balancer::hash_key(key.key, view.settings->hash_seed),
                                                  candidates, 0, scratch);
     if (!choice) continue;
-    const auto& name = pool.backends[choice->backend]->name;
+    const auto& name = view.backends[choice->backend]->name;
     plan.goes_to[name] += key.sessions;
     plan.load_after[name] += key.sessions;
   }
-  std::sort(plan.heavy.begin(), plan.heavy.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::ranges::stable_sort(plan.heavy, std::greater{}, [](const auto& heavy) { return heavy.second; });
   return plan;
 }
 
@@ -73,12 +74,12 @@ void Drains::start(Pool& pool, Backend& backend, const DrainOrder& order, bool p
   for (Worker* worker : shared_.workers) {
     worker->post([worker, &backend] { worker->upstreams().drop(backend); });
   }
-  log::info("drain begins", {{"pool", pool.settings->name}, {"backend", backend.name}, {"sessions", drain->total}});
+  log::info("drain begins", {{"pool", pool.name}, {"backend", backend.name}, {"sessions", drain->total}});
   drains_.push_back(std::move(drain));
 }
 
 std::optional<Refusal> Drains::act(const Backend& backend, DrainAction action, Time now) {
-  auto* drain = const_cast<Drain*>(find(backend));
+  Drain* drain = find(backend);
   if (drain == nullptr || !drain->schedule) return Refusal{409, "'" + backend.name + "' has no drain with a pace"};
   // The deadline waits with a paused drain.
   if (drain->schedule->paused() && action != DrainAction::Pause) drain->deadline += now - drain->paused_at;
@@ -148,11 +149,11 @@ void Drains::step(Drain& drain, Time now) {
     for (Worker* worker : shared_.workers) {
       worker->post([worker, &backend] { worker->bound_upstreams().drop(backend); });
     }
-    log::info("drained", {{"pool", drain.pool->settings->name}, {"backend", backend.name}, {"cut", drain.cut}});
+    log::info("drained", {{"pool", drain.pool->name}, {"backend", backend.name}, {"cut", drain.cut}});
   }
 }
 
-// Before the deadline: those that stood at no boundary when their time to close was over.
+// Before the deadline: those that ended torn.
 std::uint64_t Drains::cut_so_far(const Drain& drain) {
   return drain.backend->cuts.load(std::memory_order_relaxed) - drain.cuts_before;
 }
@@ -172,11 +173,9 @@ void Drains::cut(Drain& drain) {
   }
 }
 
-const Drains::Drain* Drains::find(const Backend& backend) const {
-  for (const auto& drain : drains_) {
-    if (drain->backend == &backend) return drain.get();
-  }
-  return nullptr;
+Drains::Drain* Drains::find(const Backend& backend) const {
+  const auto found = std::ranges::find(drains_, &backend, [](const auto& drain) { return drain->backend; });
+  return found == drains_.end() ? nullptr : found->get();
 }
 
 std::optional<DrainStatus> Drains::status(const Backend& backend, Time now) const {

@@ -60,12 +60,12 @@ class Drains {
     bool finished = false;
     std::uint64_t total = 0;
     std::uint64_t moved = 0;
-    std::uint64_t cut = 0;          // at a close_timeout or at the deadline
+    std::uint64_t cut = 0;          // ended torn, or cut at the deadline
     std::uint32_t cuts_before = 0;  // of the backend, when the drain began
     bool deadline_passed = false;
   };
 
-  const Drain* find(const session::Backend& backend) const;
+  Drain* find(const session::Backend& backend) const;
   void step(Drain& drain, Time now);
   static std::uint64_t cut_so_far(const Drain& drain);
   void cut(Drain& drain);

@@ -38,7 +38,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
  public:
   Probe(net::Loop& loop, net::Transport& transport, Backend& backend)
       : backend(backend),
-        settings(backend.pool.settings->health),
+        settings(backend.pool.settings().health),
         state(machine_settings(settings)),
         loop_(loop),
         transport_(transport) {}
@@ -96,7 +96,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
   enum class Outcome : std::uint8_t { None, Good, Bad };
 
   Backend& backend;
-  const session::HealthSettings& settings;
+  const session::HealthSettings settings;
   balancer::HealthState state;
   Outcome outcome = Outcome::None;
   Time next{};
@@ -132,7 +132,9 @@ HealthChecks::HealthChecks(net::Loop& loop, net::Transport& transport,
                            const std::vector<std::shared_ptr<session::Pool>>& pools)
     : loop_(loop) {
   for (const auto& pool : pools) {
-    for (const auto& backend : pool->backends) probes_.push_back(std::make_unique<Probe>(loop, transport, *backend));
+    for (Backend* backend : pool->view().backends) {
+      probes_.push_back(std::make_unique<Probe>(loop, transport, *backend));
+    }
   }
 }
 
@@ -169,10 +171,11 @@ void HealthChecks::observed(const Backend& backend, bool good, Time now) {
 
 // Never more than half the pool.
 bool HealthChecks::may_eject(const session::Pool& pool) const {
-  const auto ejected = std::count_if(pool.backends.begin(), pool.backends.end(), [](const auto& backend) {
+  const auto& backends = pool.view().backends;
+  const auto ejected = std::ranges::count_if(backends, [](const Backend* backend) {
     return backend->health.load(std::memory_order_relaxed) == BackendHealth::Ejected;
   });
-  return 2 * (static_cast<std::size_t>(ejected) + 1) <= pool.backends.size();
+  return 2 * (static_cast<std::size_t>(ejected) + 1) <= backends.size();
 }
 
 void HealthChecks::publish(Probe& probe, Time now) {

@@ -11,7 +11,7 @@
 #include "proxy/net/loop.h"
 #include "proxy/net/stream.h"
 #include "proxy/net/transport.h"
-#include "proxy/session/backend.h"
+#include "proxy/session/pool.h"
 
 namespace limpet::server {
 

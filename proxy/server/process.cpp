@@ -120,7 +120,7 @@ void Process::limit_connections() {
   const std::uint64_t descriptors = limit.rlim_cur;
   std::uint64_t idle = 0;  // upstream connections that wait for their next request
   for (const auto& pool : core_.snapshot().pools) {
-    idle += pool->settings->keepalive_connections * pool->backends.size() * core_.workers().size();
+    idle += pool->settings().keepalive_connections * pool->view().backends.size() * core_.workers().size();
   }
   const std::uint64_t reserved =
       std::min(descriptors / 2, kReservedDescriptors + 8 * core_.workers().size()) + std::min(descriptors / 32, idle);

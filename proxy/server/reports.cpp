@@ -29,19 +29,20 @@ const char* state_text(BackendState state) {
 }
 
 const std::vector<double>& Reports::shares_of(const Pool& pool) {
-  auto& shares = shares_[&pool];
-  if (shares.empty()) shares = pool.ranker->shares();
-  return shares;
+  const session::PoolView& view = pool.view();
+  Shares& shares = shares_[&pool];
+  if (shares.of.empty() || shares.view != view.number) shares = {view.number, view.ranker->shares()};
+  return shares.of;
 }
 
-BackendStatus Reports::backend_status(const Backend& backend, double share, Time now) {
+BackendStatus Reports::backend_status(const Backend& backend, unsigned weight, double share, Time now) {
   BackendStatus status;
   status.name = backend.name;
   status.address = backend.address.text();
   status.state = state_text(backend.state.load());
   const auto health = backend.health.load();
   status.health = health == BackendHealth::Up ? "up" : health == BackendHealth::Down ? "down" : "ejected";
-  status.weight = backend.weight;
+  status.weight = weight;
   status.share = share;
   status.keys = backend.keys.load();
   for (std::size_t p = 0; p < metrics::kProtocols; ++p) {
@@ -56,7 +57,8 @@ BackendStatus Reports::backend_status(const Backend& backend, double share, Time
 
 PoolStatus Reports::pool_status(const Pool& pool, Time now) {
   PoolStatus status;
-  const auto& settings = *pool.settings;
+  const session::PoolView& view = pool.view();
+  const auto& settings = *view.settings;
   status.name = settings.name;
   status.algorithm = settings.algorithm == balancer::Algorithm::Ring     ? "ring"
                      : settings.algorithm == balancer::Algorithm::Maglev ? "maglev"
@@ -66,8 +68,8 @@ PoolStatus Reports::pool_status(const Pool& pool, Time now) {
   status.digest = balancer::digest(settings.algorithm, specs, settings.hash_seed);
   status.misplaced_keys = static_cast<std::uint64_t>(std::max<std::int64_t>(0, pool.misplaced_keys.load()));
   const auto& shares = shares_of(pool);
-  for (const auto& backend : pool.backends) {
-    status.backends.push_back(backend_status(*backend, shares[backend->index], now));
+  for (std::size_t i = 0; i < view.backends.size(); ++i) {
+    status.backends.push_back(backend_status(*view.backends[i], settings.backends[i].weight, shares[i], now));
   }
   return status;
 }
@@ -92,18 +94,20 @@ std::string Reports::metrics(Time now) {
   metrics::Facts facts;
   for (const auto& pool : pools_) {
     metrics::PoolFacts p;
-    p.pool = pool->settings->name;
+    p.pool = pool->name;
     p.misplaced_keys = static_cast<std::uint64_t>(std::max<std::int64_t>(0, pool->misplaced_keys.load()));
     const auto& shares = shares_of(*pool);
-    for (const auto& backend : pool->backends) {
+    const session::PoolView& view = pool->view();
+    for (std::size_t i = 0; i < view.backends.size(); ++i) {
+      const Backend* backend = view.backends[i];
       p.affinity_keys += backend->keys.load();
       metrics::BackendFacts b;
       b.pool = p.pool;
       b.backend = backend->name;
       b.up = backend->health.load() == BackendHealth::Up;
       b.state = state_text(backend->state.load());
-      b.weight = backend->weight;
-      b.hash_share = shares[backend->index];
+      b.weight = view.settings->backends[i].weight;
+      b.hash_share = shares[i];
       b.drain_sessions_cut = drains_.cut_total(*backend);
       if (const auto drain = drains_.status(*backend, now)) b.drain_sessions_remaining = drain->remaining;
       facts.backends.push_back(b);

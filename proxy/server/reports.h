@@ -39,7 +39,7 @@ class Reports {
 
  private:
   PoolStatus pool_status(const session::Pool& pool, Time now);
-  BackendStatus backend_status(const session::Backend& backend, double share, Time now);
+  BackendStatus backend_status(const session::Backend& backend, unsigned weight, double share, Time now);
   const std::vector<double>& shares_of(const session::Pool& pool);
 
   metrics::Registry& registry_;
@@ -48,7 +48,12 @@ class Reports {
   const unsigned workers_;
   const WallClock& wall_clock_;
   const Time started_;
-  std::map<const session::Pool*, std::vector<double>> shares_;  // by the ranker, computed once
+
+  struct Shares {
+    std::uint32_t view = 0;  // for which they were computed
+    std::vector<double> of;  // its backends
+  };
+  std::map<const session::Pool*, Shares> shares_;
 };
 
 }  // namespace limpet::server

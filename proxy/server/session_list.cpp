@@ -4,6 +4,8 @@
 // alone.
 #include "proxy/server/session_list.h"
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 
@@ -32,7 +34,7 @@ SessionInfo describe(Session& session, Time now) {
   const std::string ip = record.client.text();
   info.client = (ip.find(':') == std::string::npos ? ip : "[" + ip + "]") + ":" + std::to_string(record.client_port);
   info.route = record.route ? record.route->host + record.route->path : "";
-  info.listener = record.worker.snapshot().settings.listeners[record.listener].name;
+  info.listener = record.worker.listeners()[record.listener].settings.name;
   info.state = session.state_name();
   info.age_s = in_seconds(now - record.opened_at);
   info.idle_s = in_seconds(now - session.last_activity());
@@ -54,21 +56,13 @@ bool matches(const SessionInfo& info, const SessionFilter& filter) {
 
 void SessionList::gather(std::function<std::vector<SessionInfo>(Worker&)> collect,
                          std::function<void(std::vector<SessionInfo>)> done) {
-  struct Join {
-    std::size_t waiting;
-    std::vector<SessionInfo> all;
-    std::function<void(std::vector<SessionInfo>)> done;
-  };
-  auto join = std::make_shared<Join>(Join{workers_.size(), {}, std::move(done)});
-  for (Worker* worker : workers_) {
-    worker->post([this, worker, collect, join] {
-      auto found = std::make_shared<std::vector<SessionInfo>>(collect(*worker));
-      control_.post([join, found] {
-        join->all.insert(join->all.end(), found->begin(), found->end());
-        if (--join->waiting == 0) join->done(std::move(join->all));
-      });
-    });
-  }
+  const auto found = std::make_shared<std::vector<std::vector<SessionInfo>>>(workers_.size());
+  all_.on_each([found, collect = std::move(collect)](Worker& worker) { (*found)[worker.index()] = collect(worker); },
+               [found, done = std::move(done)] {
+                 std::vector<SessionInfo> all;
+                 for (auto& some : *found) std::ranges::move(some, std::back_inserter(all));
+                 done(std::move(all));
+               });
 }
 
 void SessionList::find(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done) {

@@ -10,6 +10,7 @@
 #include "proxy/admin/control.h"
 #include "proxy/net/loop.h"
 #include "proxy/session/worker.h"
+#include "proxy/session/workers.h"
 
 namespace limpet::server {
 
@@ -19,7 +20,7 @@ using admin::SessionInfo;
 class SessionList {
  public:
   SessionList(net::Loop& control, const std::vector<session::Worker*>& workers)
-      : control_(control), workers_(workers) {}
+      : workers_(workers), all_(control, workers) {}
 
   // At most filter.limit of those that match.
   void find(const SessionFilter& filter, std::function<void(std::vector<SessionInfo>)> done);
@@ -27,12 +28,12 @@ class SessionList {
   void close(const SessionFilter& filter, std::function<void(std::uint64_t)> done);
 
  private:
-  // Runs `collect` on each worker, then `done` on the control loop with all that they returned.
+  // Runs `collect` on each worker, then `done` on the control loop with all that they returned, in the workers' order.
   void gather(std::function<std::vector<SessionInfo>(session::Worker&)> collect,
               std::function<void(std::vector<SessionInfo>)> done);
 
-  net::Loop& control_;
   const std::vector<session::Worker*>& workers_;
+  session::PostedWorkers all_;
 };
 
 }  // namespace limpet::server

@@ -3,22 +3,31 @@
 // by key; picking and reserving is one critical section of the key's shard, so a key's sessions meet on one backend
 // whatever workers they are on. Touched when a session opens, connects or ends, never per byte.
 //
-// Rules (in this order; the first that applies is the recorded reason): learned, live, hash, fallback, balance.
+// Rules (in this order; the first that applies is the recorded reason):
+//   learned   the request carries an id that a backend has handed out: there, or nowhere (learned_ids.h)
+//   live      the key has an entry, whose backend still serves it
+//   hash      the first of the key's ranking, or a later one where load or slow start pass it over
+//   fallback  a later one, because the first is not available
+//   balance   no key: by load or in turn
+//
+// An entry lives as long as a session of its key is open, and `linger` longer. Where chance is needed (session cookies,
+// keys of sessions that have none) it comes from the caller.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "metrics/labels.h"
 #include "proxy/base/clock.h"
-#include "proxy/base/recycled.h"
-#include "proxy/session/backend.h"
+#include "proxy/base/random.h"
+#include "proxy/session/learned_ids.h"
+#include "proxy/session/pool.h"
 
 namespace limpet::session {
 
@@ -32,9 +41,13 @@ struct SessionRef {
 
 using SessionRefs = std::vector<SessionRef>;
 
+struct PoolKey;
+
 class Affinity {
  public:
-  struct Entry;
+  // What the table holds under a key: which backend, and which sessions.
+  struct Holding;
+  using Entry = std::pair<const PoolKey, Holding>;
 
   // A session's place under its key; embedded in the session, whose address must not change while it is held.
   struct Member {
@@ -43,17 +56,17 @@ class Affinity {
     Entry* entry = nullptr;      // null: not held
     Backend* backend = nullptr;  // where this session is (or is connecting to)
     SessionRef ref;
-    bool leaving = false;  // a turn has told it to leave
+    bool leaving = false;  // it has been told to leave that backend
   };
 
-  struct PickRequest : Recycled<PickRequest> {
+  struct PickRequest {
     Pool* pool = nullptr;
     std::string key;  // "" with has_key false
     bool has_key = false;
     std::string learned_id;            // a server-made id that the request carries; "": none
     bool reaches_old_backend = false;  // what a learned session still has to say reaches its old backend while that is
                                        // up, even after its key's turn: limpet has not closed it yet
-    std::vector<bool> tried;           // backends that this session failed to connect to, by index
+    std::vector<BackendId> tried;      // backends of the pool that this session failed to connect to
   };
 
   enum class Outcome : std::uint8_t {
@@ -68,14 +81,15 @@ class Affinity {
     std::string new_cookie;  // the value to set, where limpet drew one
   };
 
-  explicit Affinity(std::uint64_t max_keys);
+  // `table_seed`: decides where in the table a key lies. Against clients that choose keys which collide it is random.
+  Affinity(std::uint64_t max_keys, std::uint64_t table_seed);
   ~Affinity();
   Affinity(const Affinity&) = delete;
   Affinity& operator=(const Affinity&) = delete;
 
   // Picks a backend and holds `member` under the key. `departing` gets the sessions that have to leave because their
   // key moved; the caller posts them their farewell. Requires: member is not held.
-  Pick reserve(Member& member, const PickRequest& request, Time now, SessionRefs& departing);
+  Pick reserve(Member& member, const PickRequest& request, Random& random, Time now, SessionRefs& departing);
 
   // Before a session opens: false where its key has moved since it was reserved, and it has to pick again.
   bool is_still_placed(const Member& member);
@@ -84,6 +98,7 @@ class Affinity {
   // the next of the ranking that request.tried leaves. Requires: member is held, and request.tried has its backend.
   Pick reserve_next(Member& member, const PickRequest& request, Time now, SessionRefs& departing);
 
+  // Does nothing where it is not held. member.backend stays as it is: until the worker's round ends it may be named.
   void release(Member& member, Time now);
   // release() will be called soon: what it needs is fetched meanwhile.
   static void expect_release(const Member& member);
@@ -97,14 +112,14 @@ class Affinity {
   // The key under which a session is held; "" for one without a key. Valid while it is held.
   static std::string_view key_of(const Member& member);
 
-  // --- for drains; the control loop's thread ---
+  // --- control loop ---
 
   struct KeyOnBackend {
     std::string key;
     std::uint32_t sessions = 0;
   };
-  // The keys that `backend` holds and that have an open session. Those without are released at once where
-  // `release_idle`.
+  // The keys that `backend` holds and that have an open session, in ascending byte order. Those without are released at
+  // once where `release_idle`.
   std::vector<KeyOnBackend> keys_on(const Backend& backend, bool release_idle);
 
   // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there
@@ -112,6 +127,9 @@ class Affinity {
   // Without `moves` (the process leaves) the entry stays where it is: there is nowhere better.
   bool take_turn(const Pool& pool, std::string_view key, Backend& from, std::size_t most, bool moves,
                  SessionRefs& departing);
+
+  // Ids that `backend` has handed out lead nowhere any more; for a while they are recognised as closed.
+  void close_ids_of(const Backend& backend, Time now) { learned_.close_all_of(backend, now); }
 
   // Drops what has expired, in a part of the shards at each call (all of them in 16 calls).
   void sweep(Time now);
@@ -124,50 +142,18 @@ class Affinity {
 
  private:
   static constexpr std::size_t kShards = 64;
-
-  struct KeyView {
-    const Pool* pool;
-    std::string_view key;
-  };
-  struct Key {
-    const Pool* pool;
-    std::string key;
-    operator KeyView() const noexcept { return {pool, key}; }
-  };
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(KeyView key) const noexcept {  // noexcept: the map then keeps no hash in each node
-      return table_hash(key.pool, key.key);
-    }
-  };
-  struct Equal {
-    using is_transparent = void;
-    bool operator()(KeyView a, KeyView b) const { return a.pool == b.pool && a.key == b.key; }
-  };
-
-  struct Learned {
-    std::string key;
-    Backend* backend = nullptr;
-    Time expires{};
-  };
-
   struct Shard;
 
-  static std::size_t table_hash(const Pool* pool, std::string_view key) noexcept;
-  Shard& shard_of(const Pool* pool, std::string_view key);
-  static std::uint64_t weight_of(std::string_view key);
-  static bool holds(const Entry& entry, Time now);
-  static void join(Entry& entry, Member& member, Backend& backend);
-  static void move(Entry& entry, Backend* to, SessionRefs* departing);
-  void make_room(Shard& shard, std::string_view key);
+  Shard& shard_of(const Pool& pool, std::string_view key) const;
   Pick pick_for(Entry& entry, Member& member, const PickRequest& request, bool learned, SessionRefs& departing);
-  Pick reserve_keyed(Member& member, const PickRequest& request, std::string_view key, const Learned* learned, Time now,
-                     SessionRefs& departing);
-  Pick reserve_balanced(Member& member, const PickRequest& request);
-  std::optional<Learned> look_up_learned(const Pool& pool, std::string_view id, Time now, milliseconds ttl);
+  Pick reserve_keyed(Member& member, const PickRequest& request, std::string_view key,
+                     const LearnedIds::Learned* learned, Time now, SessionRefs& departing);
+  Pick reserve_balanced(Member& member, const PickRequest& request, Random& random);
 
   const std::uint64_t max_keys_per_shard_;
+  const std::uint64_t table_seed_;
   const std::unique_ptr<std::array<Shard, kShards>> shards_;
+  LearnedIds learned_;
   std::size_t swept_ = 0;  // the control loop's
 };
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backend and Pool: the live state that all workers share. What is constant is read freely; the rest are a few relaxed
-// atomics, touched when a session opens or ends, never per byte. The control loop writes state, health and ramp.
+// Backend: the live state of one server, shared by all workers. What is constant is read freely; the rest are a few
+// relaxed atomics, touched when a session opens or ends, never per byte. The control loop writes state, health and
+// ramp. Its pool owns it (pool.h), and frees it only when nobody counts in it any more: so a session, an entry of the
+// affinity table and a learned id hold a plain pointer to it.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "balancer/choice.h"
-#include "balancer/ranker.h"
 #include "metrics/cells.h"
 #include "proxy/base/clock.h"
 #include "proxy/session/settings.h"
@@ -23,32 +22,37 @@ enum class BackendHealth : std::uint8_t { Up, Down, Ejected };
 
 class Pool;
 
+// Names a backend of a pool; never given to another one, even where that has the same name or address.
+using BackendId = std::uint32_t;
+
 class Backend {
  public:
-  Backend(const Pool& pool, balancer::Index index, BackendSettings settings)
-      : pool(pool), index(index), name(std::move(settings.name)), address(settings.address), weight(settings.weight) {}
+  Backend(const Pool& pool, BackendId id, const BackendSettings& settings)
+      : pool(pool), id(id), name(settings.name), address(settings.address) {}
 
   const Pool& pool;
-  const balancer::Index index;
+  const BackendId id;
   const std::string name;
   const net::Address address;
-  const unsigned weight;
-  std::vector<metrics::BackendCells*> cells;  // by worker; filled before the workers start
+  std::vector<metrics::BackendCells*> cells;  // by worker; filled before any worker sees the backend
 
   std::atomic<BackendState> state{BackendState::Ready};
   std::atomic<BackendHealth> health{BackendHealth::Up};
-  std::atomic<float> ramp{1.0F};
-  std::atomic<std::uint32_t> sessions{0};      // open, of every protocol
-  std::atomic<std::uint32_t> cuts{0};          // sessions that were cut so far, counted before they leave `sessions`
-  std::atomic<std::uint32_t> keys{0};          // affinity entries
+  std::atomic<bool> removed{false};  // no present view of its pool has it: it keeps what it holds, and gets no more
   std::atomic<bool> has_failed_lately{false};  // so that a success is reported only where it changes something
+  std::atomic<float> ramp{1.0F};
+  std::atomic<std::uint32_t> sessions{0};     // open, of every protocol
+  std::atomic<std::uint32_t> cuts{0};         // sessions that were cut so far, counted before they leave `sessions`
+  std::atomic<std::uint32_t> keys{0};         // affinity entries
+  std::atomic<std::uint32_t> learned_ids{0};  // that lead here
 
   bool is_up() const { return health.load(std::memory_order_relaxed) != BackendHealth::Down; }
-  // May take new keys.
-  bool is_available() const {
-    return state.load(std::memory_order_relaxed) == BackendState::Ready &&
-           health.load(std::memory_order_relaxed) == BackendHealth::Up;
+  // Neither drained nor removed: new keys go there while it is well.
+  bool is_ready() const {
+    return state.load(std::memory_order_relaxed) == BackendState::Ready && !removed.load(std::memory_order_relaxed);
   }
+  // May take new keys.
+  bool is_available() const { return is_ready() && health.load(std::memory_order_relaxed) == BackendHealth::Up; }
   // May keep what it holds: the key's turn moves its entry elsewhere, so a draining backend still serves.
   bool serves() const { return state.load(std::memory_order_relaxed) != BackendState::Drained && is_up(); }
 
@@ -62,27 +66,6 @@ class Backend {
   std::mutex crash_mutex_;  // a crash is rare; guards the two below
   Time last_lost_{};        // when a session was the last to lose this backend
   Time next_end_{};         // before it no end of the crash is free
-};
-
-class Pool {
- public:
-  explicit Pool(std::shared_ptr<const PoolSettings> settings);
-  Pool(const Pool&) = delete;
-  Pool& operator=(const Pool&) = delete;
-
-  const std::shared_ptr<const PoolSettings> settings;
-  const std::vector<std::unique_ptr<Backend>> backends;
-  const std::unique_ptr<const balancer::Ranker> ranker;
-
-  std::atomic<std::uint64_t> round_robin_next{0};
-  std::atomic<std::int64_t> misplaced_keys{0};
-  std::mutex load_mutex;  // with load_factor: choosing and counting are one step for the whole pool
-
-  Backend* find(std::string_view name) const;
-  // The pool as a choice sees it now. `tried` (by index; may be empty) marks the backends that this session has tried.
-  void candidates(const std::vector<bool>& tried, std::vector<balancer::Candidate>& out) const;
-  // Another backend could take what leaves this one. `tried`: as above.
-  bool has_available_besides(const Backend& backend, const std::vector<bool>& tried) const;
 };
 
 }  // namespace limpet::session

@@ -7,6 +7,7 @@
 // keepalive_connections does not count them, since a login takes several requests; keepalive_timeout ends them.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <unordered_map>
 #include <vector>
@@ -27,15 +28,20 @@ class BoundUpstreams final : public IdleUpstream::Keeper {
   bool put(UpstreamOwner& client, const Backend& backend, std::unique_ptr<net::Stream> stream);
   // The client's connection ends, or is a WebSocket's from here on.
   void release(UpstreamOwner& client);
-  // Closes those to a backend that has left, and tells their clients.
+  // Closes those to a backend that has left, and tells their clients, who was kept first before who was kept later.
   void drop(const Backend& backend);
 
  private:
-  using Idles = std::vector<std::unique_ptr<IdleUpstream>>;
+  struct Bound {
+    std::uint64_t number;  // in the order in which they were kept
+    std::unique_ptr<IdleUpstream> idle;
+  };
+  using Idles = std::vector<Bound>;
   void ended(IdleUpstream& idle, bool spoke) override;
 
   Worker& worker_;
   std::unordered_map<UpstreamOwner*, Idles> idles_;
+  std::uint64_t numbers_ = 0;
 };
 
 }  // namespace limpet::session

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+// Each shard keeps its addresses in two lists, those with a session open and those without, each in the order in which
+// they were last seen; a map leads to their places in them.
 #include "proxy/session/client_limits.h"
 
 #include <algorithm>
 #include <iterator>
 
 #include "balancer/ranker.h"
-#include "proxy/base/crypto.h"
 
 namespace limpet::session {
 
@@ -32,17 +33,16 @@ void ClientGate::Bucket::take(Duration per_token, Time now) {
   full_at_ = std::max(full_at_, now) + per_token;
 }
 
-// Seeded, because clients choose their addresses: an IPv6 site has 65,536 networks to try collisions with.
 std::size_t ClientGate::Hash::operator()(const net::IpAddress& address) const {
   return balancer::hash_key({reinterpret_cast<const char*>(address.bytes.data()), address.bytes.size()}, seed);
 }
 
-ClientGate::ClientGate(const ClientLimits& limits, std::size_t max_addresses)
+ClientGate::ClientGate(const ClientLimits& limits, std::uint64_t seed, std::size_t max_addresses)
     : limits_(limits),
       per_session_(per_token(limits.new_sessions_per_second)),
       per_request_(per_token(limits.requests_per_second)),
       max_per_shard_(std::max<std::size_t>(1, max_addresses / kShards)),
-      hash_{random64()} {
+      hash_{seed} {
   if (!limits_sessions() && limits_.requests_per_second == 0) return;
   for (std::size_t i = 0; i < kShards; ++i) shards_.emplace_back(hash_);
 }

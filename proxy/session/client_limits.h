@@ -5,8 +5,8 @@
 // unix socket) is no client address and is not limited.
 //
 // At most `max_addresses` are remembered. An address without open sessions whose rates have recovered (a second at
-// most) is forgotten without loss. Where there is none of these, the one seen longest ago goes that has no session
-// open; where all have sessions open, further addresses go unlimited rather than be refused.
+// most) is forgotten without loss. Where there is none, the address without open sessions that was seen longest ago is
+// forgotten; where all have sessions open, further addresses are not limited, rather than refused.
 #pragma once
 
 #include <cstddef>
@@ -32,12 +32,14 @@ class ClientGate {
   };
   static constexpr std::size_t kMaxAddresses = 100'000;
 
-  explicit ClientGate(const ClientLimits& limits, std::size_t max_addresses = kMaxAddresses);
+  // `seed`: of the table of addresses. Random, since clients choose their addresses: an IPv6 site has 65,536 networks
+  // to try collisions with.
+  ClientGate(const ClientLimits& limits, std::uint64_t seed, std::size_t max_addresses = kMaxAddresses);
   ClientGate(const ClientGate&) = delete;
   ClientGate& operator=(const ClientGate&) = delete;
 
-  // A refused session counts for nothing. Each Ok wants one close_session(), and nothing else does: what was not
-  // counted would take another session's count with it.
+  // A refused session counts for nothing. Requires: one close_session() for each Ok, and none after any other verdict:
+  // it would take away the count of another session.
   Verdict open_session(const net::IpAddress& client, Time now);
   void close_session(const net::IpAddress& client);
   Verdict request(const net::IpAddress& client, Time now);

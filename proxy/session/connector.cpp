@@ -29,7 +29,8 @@ Connector::~Connector() {
 
 void Connector::start() {
   SessionRefs departing;
-  const auto pick = worker_.shared().affinity.reserve(record_.member, request_, worker_.now(), departing);
+  const auto pick =
+      worker_.shared().affinity.reserve(record_.member, request_, worker_.random(), worker_.now(), departing);
   worker_.shared().dismiss(departing, CloseReason::Moved);
   picked(pick);
 }
@@ -51,7 +52,7 @@ void Connector::key_moved() {
 
 void Connector::backend_down(const Backend& backend) {
   if (stream_ == nullptr || record_.member.backend != &backend) return;
-  if (!request_.pool->has_available_besides(backend, request_.tried)) return;
+  if (!request_.pool->view().has_available_besides(backend, request_.tried)) return;
   stop();
   pick_again(true);
 }
@@ -67,7 +68,7 @@ void Connector::pick_again(bool draws_again) {
   }
   SessionRefs departing;
   affinity.release(record_.member, worker_.now());
-  auto pick = affinity.reserve(record_.member, request_, worker_.now(), departing);
+  auto pick = affinity.reserve(record_.member, request_, worker_.random(), worker_.now(), departing);
   worker_.shared().dismiss(departing, CloseReason::Moved);
   if (pick.new_cookie.empty()) pick.new_cookie = new_cookie_;
   picked(pick);
@@ -119,7 +120,7 @@ void Connector::begin_connect(std::unique_ptr<net::Stream> stream) {
   stream_ = std::move(stream);
   stream_->set_handler(this);
   stream_->watch(false, true);
-  worker_.wheel().arm(*this, worker_.now() + request_.pool->settings->connect_timeout);
+  worker_.wheel().arm(*this, worker_.now() + request_.pool->settings().connect_timeout);
   Connector*& first = worker_.connecting().first_;
   next_ = first;
   if (next_ != nullptr) next_->previous_ = this;
@@ -163,8 +164,7 @@ void Connector::failed(Failure why, int error) {
   worker_.shared().observed(backend, false);
   stop();
   if (learned_ && !means_nobody_listens(error)) return owner_.not_opened(why);
-  request_.tried.resize(request_.pool->backends.size());
-  request_.tried[backend.index] = true;
+  request_.tried.push_back(backend.id);
   auto& affinity = worker_.shared().affinity;
   key_moved_ = key_moved_ || !affinity.is_still_placed(record_.member);
   SessionRefs departing;
@@ -174,7 +174,7 @@ void Connector::failed(Failure why, int error) {
   } else {
     // The session cookie that was drawn leads to the failed backend: draw again.
     affinity.release(record_.member, worker_.now());
-    pick = affinity.reserve(record_.member, request_, worker_.now(), departing);
+    pick = affinity.reserve(record_.member, request_, worker_.random(), worker_.now(), departing);
     pick.reason = metrics::PickReason::Fallback;
   }
   worker_.shared().dismiss(departing, CloseReason::Moved);

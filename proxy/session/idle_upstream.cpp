@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Looks at one byte at most: what it is does not matter, the connection is not used any more.
 #include "proxy/session/idle_upstream.h"
 
 #include <utility>
@@ -13,7 +14,7 @@ IdleUpstream::IdleUpstream(Worker& worker, Keeper& keeper, const Backend& backen
     : backend(backend), client(client), keeper_(keeper), stream_(std::move(stream)) {
   stream_->set_handler(this);
   stream_->watch(true, false);
-  worker.wheel().arm(*this, worker.now() + backend.pool.settings->keepalive_timeout);
+  worker.wheel().arm(*this, worker.now() + backend.pool.settings().keepalive_timeout);
 }
 
 std::unique_ptr<net::Stream> IdleUpstream::take() {

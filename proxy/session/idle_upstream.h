@@ -9,8 +9,8 @@
 #include "proxy/base/recycled.h"
 #include "proxy/base/timer_wheel.h"
 #include "proxy/net/stream.h"
-#include "proxy/session/backend.h"
 #include "proxy/session/owned.h"
+#include "proxy/session/pool.h"
 
 namespace limpet::session {
 

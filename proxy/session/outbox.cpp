@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// The outbox of a worker: copies of small writes, one after the other in one block, each a parcel of one outlet, sent
+// in order when the batch is over. Queues nothing: what a peer does not take is its outlet's.
 #include "proxy/session/outbox.h"
 
 #include <cstring>

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// How an Outlet writes: into the worker's outbox within a batch, else at once, and into a queue what the peer does not
+// take. It decides when a peer is stalled by what the peer's side has acknowledged. It owns no stream and no timer: its
+// session asks. A Gather sends only what belongs to the outlet that it is sent through.
 #include "proxy/session/outlet.h"
 
 #include <algorithm>
@@ -20,10 +23,8 @@ constexpr int kMostPieces = 512;  // below IOV_MAX
 
 void Outlet::hold(Worker& worker, std::string_view bytes) {
   if (bytes.empty()) return;
-  if (waiting_ == nullptr) {
-    waiting_ = std::make_unique<Waiting>();
-    waiting_->stalled_since = worker.now();
-  }
+  if (waiting_ == nullptr) waiting_ = std::make_unique<Waiting>();
+  if (waiting_->queue.empty()) waiting_->stalled_since = worker.now();
   waiting_->queue.append(bytes);
   worker.count_buffered(static_cast<std::int64_t>(bytes.size()));
 }
@@ -43,7 +44,7 @@ IoStatus Outlet::post(Worker& worker, net::Stream& stream, const iovec* pieces, 
     if (outbox.append(*this, pieces, count, size)) return IoStatus::Ok;
     if (send_posted_now(worker) == IoStatus::Reset) return IoStatus::Reset;
   }
-  if (waiting_ != nullptr || !outbox.takes(size)) return IoStatus::WouldBlock;
+  if (!empty() || !outbox.takes(size)) return IoStatus::WouldBlock;
   parcel_ = outbox.post(*this, stream, pieces, count);
   return IoStatus::Ok;
 }
@@ -53,7 +54,7 @@ IoStatus Outlet::send_posted_now(Worker& worker) {
 }
 
 IoStatus Outlet::send_now(Worker& worker, net::Stream& stream, std::string_view bytes) {
-  assert(waiting_ == nullptr);  // nothing is put off behind what waits
+  assert(empty());  // nothing is put off behind what waits
   parcel_ = 0;
   const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   const net::IoResult result = stream.write(&piece, 1);
@@ -67,10 +68,10 @@ IoStatus Outlet::send_now(Worker& worker, net::Stream& stream, std::string_view 
 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, std::string_view bytes) {
   iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
-  if (waiting_ != nullptr || bytes.empty()) return send(worker, stream, &piece, 1);
+  if (!empty() || bytes.empty()) return send(worker, stream, &piece, 1);
   const IoStatus posted = post(worker, stream, &piece, 1, bytes.size());
   if (posted != IoStatus::WouldBlock) return posted;
-  if (waiting_ != nullptr) {
+  if (!empty()) {
     hold(worker, bytes);
     return IoStatus::Ok;
   }
@@ -78,13 +79,13 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, std::string_view byte
 }
 
 IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int count) {
-  if (waiting_ == nullptr) {
+  if (empty()) {
     std::size_t size = 0;
     for (int i = 0; i < count; ++i) size += pieces[i].iov_len;
     const IoStatus posted = size > 0 ? post(worker, stream, pieces, count, size) : IoStatus::WouldBlock;
     if (posted != IoStatus::WouldBlock) return posted;
   }
-  const bool nothing_waited = waiting_ == nullptr;
+  const bool nothing_waited = empty();
   while (nothing_waited && count > 0) {
     const int part = std::min(count, kMostPieces);
     const net::IoResult result = stream.write(pieces, part);
@@ -100,12 +101,12 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int co
     break;
   }
   for (int i = 0; i < count; ++i) hold(worker, {static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len});
-  if (nothing_waited && waiting_ != nullptr) waiting_->unacknowledged = stream.unacknowledged();
+  if (nothing_waited && !empty()) waiting_->unacknowledged = stream.unacknowledged();
   return IoStatus::Ok;
 }
 
 IoStatus Outlet::flush(Worker& worker, net::Stream& stream) {
-  if (waiting_ == nullptr) return IoStatus::Ok;
+  if (empty()) return IoStatus::Ok;
   const auto bytes = waiting_->queue.view();
   const iovec piece{const_cast<char*>(bytes.data()), bytes.size()};
   const net::IoResult result = stream.write(&piece, 1);
@@ -122,9 +123,24 @@ IoStatus Outlet::flush(Worker& worker, net::Stream& stream) {
   return IoStatus::Ok;
 }
 
+bool Outlet::unacknowledged(const net::Stream& stream, Time now) {
+  const std::uint32_t left = stream.unacknowledged();
+  if (left == 0 && empty() && parcel_ == 0) {
+    waiting_.reset();
+    return false;
+  }
+  if (waiting_ == nullptr) {
+    waiting_ = std::make_unique<Waiting>();
+    waiting_->stalled_since = now;
+    waiting_->unacknowledged = left;
+  }
+  return true;
+}
+
 bool Outlet::stalled(const net::Stream& stream, Time now, Duration limit) {
   if (waiting_ == nullptr || now < waiting_->stalled_since + limit) return false;
   const std::uint32_t left = stream.unacknowledged();
+  if (left == 0 && empty()) return false;
   if (left == waiting_->unacknowledged) return true;
   waiting_->unacknowledged = left;
   waiting_->stalled_since = now;

@@ -38,8 +38,11 @@ class Outlet {
   void hold(Worker& worker, std::string_view bytes);
 
   std::size_t pending() const { return waiting_ == nullptr ? 0 : waiting_->queue.size(); }
-  bool empty() const { return waiting_ == nullptr; }
-  // Since when, as far as is known, the peer has taken nothing. Requires: !empty().
+  bool empty() const { return waiting_ == nullptr || waiting_->queue.empty(); }
+  // True while the peer's side has not acknowledged all that was sent, whether it waits here or is on its way. Where it
+  // is true, stalled() speaks of that, too, and not only of what waits here.
+  bool unacknowledged(const net::Stream& stream, Time now);
+  // Since when, as far as is known, the peer has taken nothing. Requires: !empty(), or unacknowledged().
   Time stalled_since() const { return waiting_->stalled_since; }
   // True if bytes wait and the peer has taken nothing for `limit`. A socket becomes writable only when much of its
   // buffer is free, so what the peer has acknowledged decides, not what could be written.
@@ -58,11 +61,11 @@ class Outlet {
   net::IoStatus send_posted_now(Worker& worker);
 
   struct Waiting {
-    Buffer queue;
+    Buffer queue;  // empty: only what the peer has yet to acknowledge is looked after
     Time stalled_since{};
     std::uint32_t unacknowledged = 0;  // at stalled_since
   };
-  std::unique_ptr<Waiting> waiting_;  // only while bytes wait: an idle session pays for a pointer
+  std::unique_ptr<Waiting> waiting_;  // only while a peer is waited for: an idle session pays for a pointer
   std::uint32_t parcel_ = 0;          // in the outbox, where something is: the number of its parcel, from 1
 };
 

@@ -9,13 +9,14 @@
 
 #include "proxy/net/stream.h"
 #include "proxy/session/connection.h"
+#include "proxy/session/listener.h"
 
 namespace limpet::session {
 
 class Worker;
 
 struct Accepted {
-  std::uint16_t listener;  // by its place in the configuration
+  ListenerId listener;  // of the worker's table
   std::unique_ptr<net::Stream> stream;
   std::unique_ptr<const ConnectionInfo> info;
   ConnectionToken token;

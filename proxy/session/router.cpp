@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// Matching is three look-ups: the exact host, wildcards from the longest suffix on, routes without a host. Each leads
+// to routes in order, of which the first that fits the listener and the path is the answer.
 #include "proxy/session/router.h"
 
 #include <algorithm>
@@ -11,7 +13,7 @@ namespace {
 
 Pool* pool_named(const std::vector<std::shared_ptr<Pool>>& pools, std::string_view name) {
   for (const auto& pool : pools) {
-    if (pool->settings->name == name) return pool.get();
+    if (pool->name == name) return pool.get();
   }
   return nullptr;
 }
@@ -20,10 +22,12 @@ std::string_view without_final_slash(std::string_view path) {
   return path.size() > 1 && path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
 }
 
-std::vector<Listener> make_listeners(const Settings& settings, const Router& router) {
-  std::vector<Listener> result;
+std::vector<std::shared_ptr<const Listener>> make_listeners(const Settings& settings, const Router& router,
+                                                            std::uint64_t gate_seed) {
+  std::vector<std::shared_ptr<const Listener>> result;
   for (const auto& listener : settings.listeners) {
-    result.push_back({listener, router.before_routing(listener.name), std::make_unique<ClientGate>(listener.limits)});
+    result.push_back(std::make_shared<const Listener>(Listener{
+        listener, router.before_routing(listener.name), std::make_shared<ClientGate>(listener.limits, gate_seed)}));
   }
   return result;
 }
@@ -104,11 +108,11 @@ const HttpSettings& Router::before_routing(std::string_view listener) const {
   return found == before_routing_.end() ? kDefaults : found->second;
 }
 
-Snapshot::Snapshot(Settings from, std::vector<std::shared_ptr<Pool>> all)
+Snapshot::Snapshot(Settings from, std::vector<std::shared_ptr<Pool>> all, std::uint64_t gate_seed)
     : settings(std::move(from)),
       pools(std::move(all)),
       router(settings, pools),
-      listeners(make_listeners(settings, router)) {}
+      listeners(make_listeners(settings, router, gate_seed)) {}
 
 Pool* Snapshot::find_pool(std::string_view name) const {
   return pool_named(pools, name);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshot and Router: what one configuration means to the workers. Immutable; the control loop builds it and posts it
-// to each worker. A session keeps its route and its backend, not the snapshot.
+// Snapshot and Router: what one configuration means to the workers. Immutable, and exchanged as a whole; workers share
+// it. A session keeps its route's settings, its backend and its listener's id, not the snapshot. Pools are no part of
+// it: they stay, and exchange their own views (pool.h).
 #pragma once
 
 #include <memory>
@@ -9,8 +10,9 @@
 #include <unordered_map>
 #include <vector>
 
-#include "proxy/session/backend.h"
-#include "proxy/session/client_limits.h"
+#include "proxy/base/crypto.h"
+#include "proxy/session/listener.h"
+#include "proxy/session/pool.h"
 #include "proxy/session/settings.h"
 
 namespace limpet::session {
@@ -42,19 +44,14 @@ class Router {
   std::unordered_map<std::string, HttpSettings> before_routing_;  // by listener
 };
 
-struct Listener {
-  ListenerSettings settings;
-  HttpSettings before_routing;  // as the router says
-  std::unique_ptr<ClientGate> gate;
-};
-
 struct Snapshot {
-  Snapshot(Settings from, std::vector<std::shared_ptr<Pool>> pools);
+  // `gate_seed`: of the listeners' gates (ClientGate).
+  Snapshot(Settings from, std::vector<std::shared_ptr<Pool>> pools, std::uint64_t gate_seed = random64());
 
   const Settings settings;
   const std::vector<std::shared_ptr<Pool>> pools;
   const Router router;
-  const std::vector<Listener> listeners;
+  const std::vector<std::shared_ptr<const Listener>> listeners;  // in the order of the settings
 
   Pool* find_pool(std::string_view name) const;
 };

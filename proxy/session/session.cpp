@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// SessionRecord: what is counted and booked of a session, from its pick to its end, on its worker's thread; and its
+// line in the access log. It decides nothing: the reason of the end is the session's.
 #include "proxy/session/session.h"
 
 #include <chrono>
@@ -10,7 +12,7 @@
 
 namespace limpet::session {
 
-SessionRecord::SessionRecord(Worker& on, Session& session, Protocol protocol, std::uint16_t on_listener,
+SessionRecord::SessionRecord(Worker& on, Session& session, Protocol protocol, ListenerId on_listener,
                              net::IpAddress from, std::uint16_t from_port)
     : worker(on),
       opened_at(on.now()),
@@ -18,11 +20,13 @@ SessionRecord::SessionRecord(Worker& on, Session& session, Protocol protocol, st
       client_port(from_port),
       listener(on_listener),
       protocol_(protocol) {
+  worker.listeners().hold(listener);
   member.ref = worker.enlist(session);
 }
 
 SessionRecord::~SessionRecord() {
   finish(CloseReason::Shutdown);
+  worker.listeners().let_go(listener);
 }
 
 void SessionRecord::handed_to(Session& session) {
@@ -82,7 +86,7 @@ void SessionRecord::finish(CloseReason reason) {
   }
   worker.shared().affinity.release(member, now);
   if (holds_connection_) worker.connection_closed();
-  if (limited_) worker.snapshot().listeners[listener].gate->close_session(client);
+  if (limited_) worker.listeners()[listener].gate->close_session(client);
 }
 
 void SessionRecord::write_access_line(CloseReason reason, Time now) const {
@@ -103,7 +107,7 @@ void SessionRecord::write_access_line(CloseReason reason, Time now) const {
   text("client", client.is_v4() || client.text().find(':') == std::string::npos
                      ? client.text() + ":" + std::to_string(client_port)
                      : "[" + client.text() + "]:" + std::to_string(client_port));
-  text("listener", worker.snapshot().settings.listeners[listener].name);
+  text("listener", worker.listeners()[listener].settings.name);
   text("route", route ? route->host + route->path : "");
   text("protocol", metrics::name(protocol_));
   text("pool", route ? route->pool : "");

@@ -13,6 +13,8 @@
 #include "proxy/base/recycled.h"
 #include "proxy/net/address.h"
 #include "proxy/session/affinity.h"
+#include "proxy/session/listener.h"
+#include "proxy/session/owned.h"
 #include "proxy/session/settings.h"
 
 namespace limpet::session {
@@ -24,7 +26,7 @@ using metrics::CloseReason;
 using metrics::Direction;
 using metrics::Protocol;
 
-class Session {
+class Session : public Owned {
  public:
   // Ends the session in its protocol's own words, at a boundary, as soon as that is possible. Idempotent.
   virtual void farewell(CloseReason reason) = 0;
@@ -34,9 +36,6 @@ class Session {
   virtual Time last_activity() const = 0;
   // "connecting", "open" or "farewell".
   virtual const char* state_name() const = 0;
-
- protected:
-  ~Session() = default;
 };
 
 // What the access log says beyond what the record has anyway; kept only where there is an access log.
@@ -46,7 +45,7 @@ struct AccessDetails {
 
 class SessionRecord : public Recycled<SessionRecord> {
  public:
-  SessionRecord(Worker& worker, Session& session, Protocol protocol, std::uint16_t listener, net::IpAddress client,
+  SessionRecord(Worker& worker, Session& session, Protocol protocol, ListenerId listener, net::IpAddress client,
                 std::uint16_t client_port);
   ~SessionRecord();
   SessionRecord(const SessionRecord&) = delete;
@@ -94,7 +93,7 @@ class SessionRecord : public Recycled<SessionRecord> {
   std::unique_ptr<AccessDetails> access;
   const net::IpAddress client;
   const std::uint16_t client_port;
-  const std::uint16_t listener;
+  const ListenerId listener;
   std::uint16_t status = 0;      // of the response
   std::uint16_t close_code = 0;  // of the WebSocket's first Close
 

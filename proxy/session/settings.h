@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the configuration says, as plain values. config/config.h reads them from TOML, one struct per table, one member
 // per key and with the key's default; the data path only reads them. Immutable once published; shared between threads
-// by shared_ptr. A session keeps its Route (and through its pool its backend), never the whole configuration.
+// by shared_ptr. A session keeps the settings of its route, never the whole configuration. All but Settings itself,
+// whose parts are compared one by one, compare by value: a reload leaves alone what says the same as before.
 #pragma once
 
 #include <chrono>
@@ -47,6 +48,7 @@ struct SessionCookie {
     Never
   } secure = Secure::Auto;  // auto: where the client came over TLS
   std::string path = "/";
+  bool operator==(const SessionCookie&) const = default;
 };
 
 struct HealthSettings {
@@ -60,12 +62,14 @@ struct HealthSettings {
   bool eject_on_5xx = false;
   milliseconds eject_for{10000};
   milliseconds slow_start{0};
+  bool operator==(const HealthSettings&) const = default;
 };
 
 struct BackendSettings {
   std::string name;
   net::Address address;
   unsigned weight = 1;
+  bool operator==(const BackendSettings&) const = default;
 };
 
 struct PoolSettings {
@@ -84,26 +88,30 @@ struct PoolSettings {
   SessionCookie cookie;
   HealthSettings health;
   std::vector<BackendSettings> backends;
+  bool operator==(const PoolSettings&) const = default;
 };
 
 struct WebSocketSettings {
   std::vector<std::string> allowed_origins;  // for SSE, too
   milliseconds idle_timeout{3600000};
   milliseconds ping_interval{30000};  // 0: off
-  milliseconds close_timeout{5000};
+  milliseconds close_timeout{5000};  // from when the peer has acknowledged all; ten times this at most
   std::uint16_t drain_code = 1012;
+  bool operator==(const WebSocketSettings&) const = default;
 };
 
 struct SseSettings {
   milliseconds heartbeat{15000};  // 0: off
   milliseconds retry{2000};
   milliseconds retry_jitter{8000};
+  bool operator==(const SseSettings&) const = default;
 };
 
 struct LongPollSettings {
   bool always = false;
   milliseconds after{5000};
   milliseconds timeout{120000};
+  bool operator==(const LongPollSettings&) const = default;
 };
 
 struct HttpSettings {
@@ -113,6 +121,7 @@ struct HttpSettings {
   std::uint64_t max_body = 0;  // 0: any; beyond it 413
   milliseconds stall_timeout{60000};
   std::uint64_t high_water = 64 * 1024;
+  bool operator==(const HttpSettings&) const = default;
 };
 
 struct RouteSettings {
@@ -124,6 +133,7 @@ struct RouteSettings {
   SseSettings sse;
   LongPollSettings long_poll;
   HttpSettings http;
+  bool operator==(const RouteSettings&) const = default;
 };
 
 struct ClientLimits {  // per client address; 0: none
@@ -131,6 +141,7 @@ struct ClientLimits {  // per client address; 0: none
   std::uint32_t new_sessions_per_second = 0;
   std::uint32_t requests_per_second = 0;
   unsigned ipv6_prefix = 64;
+  bool operator==(const ClientLimits&) const = default;
 };
 
 struct ListenerSettings {
@@ -141,6 +152,7 @@ struct ListenerSettings {
   std::vector<net::Cidr> trusted_proxies;
   milliseconds keepalive_timeout{75000};  // an idle client connection is closed after so long
   ClientLimits limits;
+  bool operator==(const ListenerSettings&) const = default;
 };
 
 struct ProxySettings {
@@ -156,6 +168,7 @@ struct ProxySettings {
   milliseconds crash_spread{5000};
   std::string pid_file;
   Io io = Io::Epoll;
+  bool operator==(const ProxySettings&) const = default;
 };
 
 struct AdminSettings {
@@ -163,12 +176,14 @@ struct AdminSettings {
   std::string address;                            // "": none
   std::string token;                              // the content of token_file
   bool metrics_public = false;
+  bool operator==(const AdminSettings&) const = default;
 };
 
 struct LogSettings {
   enum class Level : std::uint8_t { Debug, Info, Warn, Error } level = Level::Info;
   bool json = false;
   std::string access = "off";  // off, stdout or a path
+  bool operator==(const LogSettings&) const = default;
 };
 
 struct Settings {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How long a surplus is waited for: see the opening of the header. All of it is per backend, in its Line.
 #include "proxy/session/upstream_pool.h"
 
 #include <algorithm>
@@ -17,19 +18,33 @@ constexpr Duration kSuspicion = std::chrono::seconds(10);
 }  // namespace
 
 UpstreamPool::UpstreamPool(Worker& worker) : worker_(worker) {}
-UpstreamPool::~UpstreamPool() = default;
+
+// In an order that does not depend on where backends lie in memory: whoever is at the other end sees it.
+UpstreamPool::~UpstreamPool() {
+  std::vector<Line*> lines;
+  for (auto& [backend, line] : lines_) lines.push_back(&line);
+  std::ranges::sort(lines, {}, &Line::number);
+  for (Line* line : lines) line->kept.clear();
+}
+
+UpstreamPool::Line& UpstreamPool::line_to(const Backend& backend) {
+  const auto [found, is_new] = lines_.try_emplace(&backend);
+  if (is_new) found->second.number = line_numbers_++;
+  return found->second;
+}
 
 void UpstreamPool::ended(IdleUpstream& idle, bool spoke) {
-  Line& line = lines_[&idle.backend];
+  Line& line = line_to(idle.backend);
   const auto found = std::ranges::find(line.kept, &idle, [](const Kept& kept) { return kept.idle.get(); });
-  // What comes much later is a farewell (a 408, as a rule).
+  // What comes much later is no surplus of an answer, but a goodbye (as a rule a 408, request timeout).
   if (spoke && worker_.now() < found->since + kPause) said_too_much(idle.backend);
   worker_.retire(idle.take());
   worker_.retire(std::unique_ptr<Owned>(remove(line, static_cast<std::size_t>(found - line.kept.begin()))));
 }
 
 void UpstreamPool::said_too_much(const Backend& backend) {
-  Line& line = lines_[&backend];
+  if (backend.removed.load(std::memory_order_relaxed)) return;  // nothing is kept of it
+  Line& line = line_to(backend);
   line.silences = 0;
   line.suspect_until = worker_.now() + kSuspicion;
 }
@@ -98,15 +113,12 @@ std::unique_ptr<net::Stream> UpstreamPool::take(const Backend& backend, ClientNu
 }
 
 void UpstreamPool::put(const Backend& backend, ClientNumber client, std::unique_ptr<net::Stream> stream) {
-  const auto& settings = *backend.pool.settings;
-  Line& line = lines_[&backend];
   // Where descriptors run short they are for sessions.
   const auto& shared = worker_.shared();
   const bool crowded = shared.connections.load(std::memory_order_relaxed) > shared.max_connections / 4 * 3;
-  if (crowded || line.kept.size() >= settings.keepalive_connections || !backend.is_available()) {
-    worker_.retire(std::move(stream));
-    return;
-  }
+  if (crowded || !backend.is_available()) return worker_.retire(std::move(stream));
+  Line& line = line_to(backend);
+  if (line.kept.size() >= backend.pool.settings().keepalive_connections) return worker_.retire(std::move(stream));
   auto idle = std::make_unique<IdleUpstream>(worker_, *this, backend, nullptr, std::move(stream));
   line.kept.push_back({std::move(idle), worker_.now(), worker_.loop().round(), client});
   note_place(line, line.kept.size() - 1);
@@ -117,6 +129,11 @@ void UpstreamPool::drop(const Backend& backend) {
   if (found == lines_.end()) return;
   for (auto& kept : found->second.kept) worker_.retire(kept.idle->take());
   found->second.kept.clear();
+}
+
+void UpstreamPool::forget(const Backend& backend) {
+  drop(backend);
+  lines_.erase(&backend);
 }
 
 }  // namespace limpet::session

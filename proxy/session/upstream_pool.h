@@ -2,11 +2,11 @@
 // Idle upstream connections of one worker, kept for the next request to the same backend (RFC 9112 §9.3). One that the
 // backend closes, or that says anything unasked, is dropped at once.
 //
-// A backend that says more than its answer must not be heard by whoever comes next: the surplus would be read as that
-// request's answer. So a client gets back the connection that served it last. Another's it gets where the loop has
-// waited since the answer's end and there is nothing to read even now; and until a backend has been seen to stop where
-// its answers end, only after a pause in which a surplus would have come. One that has said too much is not trusted
-// again for some seconds.
+// What a backend says beyond the end of its answer must never be read as the answer to another client's request. So a
+// client gets back the connection that served it last. One that served another client it gets only where the loop has
+// waited since that answer ended, and there is nothing to read; and until a backend has been seen to stop where its
+// answers end, only after a pause in which a surplus would have come. For some seconds after it has said too much, a
+// backend's connections serve nobody without that pause.
 #pragma once
 
 #include <array>
@@ -23,8 +23,8 @@ class Worker;
 
 class UpstreamPool final : public IdleUpstream::Keeper {
  public:
-  // A client's connection: 0 is nobody, whom nothing has served before. Numbers come again after four billion others;
-  // whoever meets its predecessor's connection then is served as that one would have been.
+  // Names a client's connection; 0: nobody, whom no connection has served before. Numbers are given again after four
+  // billion others: such a client may get the connection that served the earlier one last, as that one would have.
   using ClientNumber = std::uint32_t;
 
   explicit UpstreamPool(Worker& worker);
@@ -41,6 +41,8 @@ class UpstreamPool final : public IdleUpstream::Keeper {
   void said_too_much(const Backend& backend);
   // Closes the idle connections to a backend that leaves.
   void drop(const Backend& backend);
+  // The same for good: nothing here refers to the backend any more. Requires: it is removed.
+  void forget(const Backend& backend);
 
  private:
   struct Kept {
@@ -49,7 +51,8 @@ class UpstreamPool final : public IdleUpstream::Keeper {
     std::uint32_t round;  // of the loop
     ClientNumber client;
   };
-  struct Line {  // to one backend
+  struct Line {            // to one backend
+    std::uint32_t number;  // in the order in which they came to be
     std::vector<Kept> kept;
     unsigned silences = 0;  // after how many answers in a row nothing came
     Time suspect_until{};
@@ -57,6 +60,7 @@ class UpstreamPool final : public IdleUpstream::Keeper {
     std::array<std::uint16_t, 256> place{};
   };
 
+  Line& line_to(const Backend& backend);
   bool may_serve(const Line& line, const Kept& kept, ClientNumber client) const;
   std::unique_ptr<net::Stream> take(Line& line, std::size_t at);
   static void note_place(Line& line, std::size_t at);
@@ -67,6 +71,7 @@ class UpstreamPool final : public IdleUpstream::Keeper {
 
   Worker& worker_;
   std::unordered_map<const Backend*, Line> lines_;
+  std::uint32_t line_numbers_ = 0;
   ClientNumber clients_ = 0;
 };
 

@@ -65,8 +65,9 @@ Worker::Worker(Shared& shared, std::uint16_t index, std::shared_ptr<const Snapsh
       wheel_(loop_.read_clock()),
       upstreams_(*this),
       bound_upstreams_(*this),
-      scratch_(std::make_unique_for_overwrite<char[]>(kHeadroom + kScratch)),
+      scratch_(std::make_unique_for_overwrite<char[]>(kScratch)),
       outbox_(*this, loop_) {
+  for (const auto& listener : snapshot_->listeners) listener_table_.add(listener);
   loop_.set_tick([this] { return tick(); });
   loop_.set_after_many([this] { outbox_.deliver(); });
 }
@@ -77,7 +78,7 @@ Worker::~Worker() {
   sweep();
 }
 
-void Worker::listen(std::uint16_t listener, Fd listening) {
+void Worker::listen(ListenerId listener, Fd listening) {
   listeners_.push_back(std::make_unique<net::Acceptor>(
       loop_, std::move(listening),
       [this, listener](Fd fd, const net::Address& peer) {
@@ -108,7 +109,7 @@ void Worker::connection_opened() {
   shared_.connections.fetch_add(1, std::memory_order_relaxed);
 }
 
-void Worker::accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
+void Worker::accepted(ListenerId listener, std::unique_ptr<net::Stream> stream, const net::Address& peer) {
   cells_.accepted.add();
   auto info = std::make_unique<ConnectionInfo>();
   info->peer = peer;

@@ -24,6 +24,7 @@
 #include "proxy/session/affinity.h"
 #include "proxy/session/bound_upstreams.h"
 #include "proxy/session/connector.h"
+#include "proxy/session/listener.h"
 #include "proxy/session/outbox.h"
 #include "proxy/session/outlet.h"
 #include "proxy/session/owned.h"
@@ -40,7 +41,9 @@ class Worker;
 
 // What all workers share. Owned by the process; outlives the workers.
 struct Shared {
-  Shared(std::uint64_t max_keys, metrics::Registry& registry) : affinity(max_keys), metrics(registry) {}
+  // `table_seed`: as of Affinity.
+  Shared(std::uint64_t max_keys, metrics::Registry& registry, std::uint64_t table_seed = random64())
+      : affinity(max_keys, table_seed), metrics(registry) {}
 
   Affinity affinity;
   metrics::Registry& metrics;
@@ -68,7 +71,6 @@ struct Shared {
 class Worker {
  public:
   static constexpr std::size_t kScratch = 128 * 1024;
-  static constexpr std::size_t kHeadroom = 256;  // before the scratch buffer, for bytes held back from an earlier read
 
   // `protocols` takes what is accepted; it, `clock` (as of net::Loop) and `random` (null: the system's) outlive the
   // worker.
@@ -80,10 +82,11 @@ class Worker {
   void post(std::function<void()> work) { loop_.post(std::move(work)); }
 
   // --- the worker's thread ---
-  void listen(std::uint16_t listener, Fd listening);
+  // The listeners of the snapshot have the ids 0 and on, in its order.
+  void listen(ListenerId listener, Fd listening);
   void listen(std::unique_ptr<net::Listener> listener) { listeners_.push_back(std::move(listener)); }
   // What comes from a listener.
-  void accepted(std::uint16_t listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
+  void accepted(ListenerId listener, std::unique_ptr<net::Stream> stream, const net::Address& peer);
   // A listener has paused for want of descriptors.
   void out_of_descriptors() { pause_accepting(metrics::PauseReason::Descriptors); }
   void run();        // until stop()
@@ -94,6 +97,7 @@ class Worker {
 
   Shared& shared() { return shared_; }
   const Snapshot& snapshot() const { return *snapshot_; }
+  ListenerTable& listeners() { return listener_table_; }
   net::Loop& loop() { return loop_; }
   Random& random() { return random_; }
   // Begins to connect; see net::Transport.
@@ -108,7 +112,7 @@ class Worker {
   Spares<wire::RequestHead>& request_heads() { return request_heads_; }
   Spares<wire::ResponseHead>& response_heads() { return response_heads_; }
   Spares<std::string>& texts() { return texts_; }
-  char* scratch() { return scratch_.get() + kHeadroom; }
+  char* scratch() { return scratch_.get(); }
 
   // Collectors for the write of the present event; empty between events. Taken by Gather::of().
   Gather& to_client() { return to_client_; }
@@ -163,6 +167,7 @@ class Worker {
   const std::uint16_t index_;
   metrics::WorkerCells& cells_;
   std::shared_ptr<const Snapshot> snapshot_;
+  ListenerTable listener_table_;
   Protocols& protocols_;
   SystemRandom system_random_;
   Random& random_;

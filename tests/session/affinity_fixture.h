@@ -3,6 +3,7 @@
 // table sees it. Change `settings` and `max_keys` before the first use of the pool or the table.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -10,8 +11,9 @@
 
 #include "balancer/ranker.h"
 #include "proxy/base/clock.h"
+#include "proxy/base/random.h"
 #include "proxy/session/affinity.h"
-#include "proxy/session/backend.h"
+#include "proxy/session/pool.h"
 
 namespace limpet::metrics {
 
@@ -63,17 +65,22 @@ struct AffinityFixture {
     return *pool_;
   }
   Affinity& table() {
-    if (!table_) table_ = std::make_unique<Affinity>(max_keys);
+    if (!table_) table_ = std::make_unique<Affinity>(max_keys, table_seed);
     return *table_;
+  }
+  unsigned weight_of(const Backend& backend) {
+    const PoolView& view = pool().view();
+    const auto at = std::ranges::find(view.backends, &backend);
+    return view.settings->backends[static_cast<std::size_t>(at - view.backends.begin())].weight;
   }
   Backend& backend(const std::string& name) { return *pool().find(name); }
 
   // The names of the backends, best first.
   std::vector<std::string> ranking(const std::string& key) {
     std::vector<balancer::Index> order;
-    pool().ranker->rank(balancer::hash_key(key, settings.hash_seed), order);
+    pool().view().ranker->rank(balancer::hash_key(key, settings.hash_seed), order);
     std::vector<std::string> names;
-    for (const auto index : order) names.push_back(pool().backends[index]->name);
+    for (const auto index : order) names.push_back(pool().view().backends[index]->name);
     return names;
   }
   // The nth key whose ranking starts with that backend.
@@ -88,11 +95,10 @@ struct AffinityFixture {
     tabs.push_back(std::make_unique<Tab>());
     tabs.back()->member.ref.slot = static_cast<std::uint32_t>(tabs.size());
     tabs.back()->request.pool = &pool();
-    tabs.back()->request.tried.assign(pool().backends.size(), false);
     return *tabs.back();
   }
   Tab& reserve(Tab& tab) {
-    tab.pick = table().reserve(tab.member, tab.request, clock.now(), told);
+    tab.pick = table().reserve(tab.member, tab.request, chance, clock.now(), told);
     return tab;
   }
   // A new session of that key, without one, and with a learned id.
@@ -112,7 +118,7 @@ struct AffinityFixture {
   void close(Tab& tab) { table().release(tab.member, clock.now()); }
   // The backend has refused: the session asks for the next one.
   void refused(Tab& tab) {
-    tab.request.tried[tab.member.backend->index] = true;
+    tab.request.tried.push_back(tab.member.backend->id);
     tab.pick = table().reserve_next(tab.member, tab.request, clock.now(), told);
   }
   bool turn(const std::string& key, const std::string& from, std::size_t most = 1000, bool moves = true) {
@@ -133,18 +139,20 @@ struct AffinityFixture {
   }
   std::uint32_t all_keys() {
     std::uint32_t sum = 0;
-    for (const auto& backend : pool().backends) sum += backend->keys;
+    for (const auto& backend : pool().view().backends) sum += backend->keys;
     return sum;
   }
   std::uint32_t all_sessions() {
     std::uint32_t sum = 0;
-    for (const auto& backend : pool().backends) sum += backend->sessions;
+    for (const auto& backend : pool().view().backends) sum += backend->sessions;
     return sum;
   }
 
   ManualClock clock;
   PoolSettings settings;
   std::uint64_t max_keys = 100'000;
+  std::uint64_t table_seed = 1;
+  SeededRandom chance{1};
   SessionRefs told;
   std::vector<std::unique_ptr<Tab>> tabs;
 

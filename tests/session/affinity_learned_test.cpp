@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(the_last_words_of_a_learned_session_reach_its_old_backend_w
   BOOST_TEST(open_learned("sid", true).pick.outcome == Outcome::Gone);
 }
 
-BOOST_AUTO_TEST_CASE(last_words_alone_hold_no_key) {
+BOOST_AUTO_TEST_CASE(a_post_to_the_old_backend_alone_holds_no_key) {
   learn_and_close(key, "sid");
   backend("a").state = BackendState::Draining;
   table().keys_on(backend("a"), true);
@@ -140,7 +140,7 @@ BOOST_AUTO_TEST_CASE(an_id_whose_backend_is_down_or_has_refused_is_gone) {
   learn_and_close(key, "sid");
   Tab& tab = make_tab();
   tab.request.learned_id = "sid";
-  tab.request.tried[backend("a").index] = true;
+  tab.request.tried.push_back(backend("a").id);
   BOOST_TEST(reserve(tab).pick.outcome == Outcome::Gone);
   backend("a").health = BackendHealth::Down;
   BOOST_TEST(open_learned("sid").pick.outcome == Outcome::Gone);
@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(an_id_whose_backend_is_down_or_has_refused_is_gone) {
 
 BOOST_AUTO_TEST_CASE(where_no_other_backend_is_available_an_id_goes_on_leading_to_one_that_is_down) {
   learn_and_close(key, "sid");
-  for (const auto& each : pool().backends) each->health = BackendHealth::Down;
+  for (const auto& each : pool().view().backends) each->health = BackendHealth::Down;
   BOOST_TEST(open_learned("sid").at() == "a");
   BOOST_TEST(tabs.back()->pick.reason == PickReason::Learned);
   BOOST_TEST(!tabs.back()->member.leaving);
@@ -164,7 +164,7 @@ BOOST_AUTO_TEST_CASE(after_the_turn_of_its_key_none_leads_to_one_that_is_down) {
   learn_and_close(key, "sid");
   open(key);
   turn(key, "a");
-  for (const auto& each : pool().backends) each->health = BackendHealth::Down;
+  for (const auto& each : pool().view().backends) each->health = BackendHealth::Down;
   BOOST_TEST(open_learned("sid", true).pick.outcome == Outcome::Gone);
 }
 

@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(a_turn_back_home_ends_the_misplacement) {
 BOOST_AUTO_TEST_CASE(with_nowhere_to_go_the_sessions_still_leave_and_the_key_is_free) {
   const std::string key = key_of("a");
   Tab& tab = open(key);
-  for (const auto& each : pool().backends) each->state = BackendState::Draining;
+  for (const auto& each : pool().view().backends) each->state = BackendState::Draining;
   BOOST_TEST(turn(key, "a"));
   BOOST_TEST(departing().size() == 1U);
   BOOST_TEST(home(key) == "");

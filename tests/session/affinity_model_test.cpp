@@ -83,16 +83,16 @@ class Model : public AffinityFixture {
       ++keys[found.backend];
       if (found.backend->name != ranking(key)[0]) ++misplaced;
     }
-    for (const auto& each : pool().backends) {
-      BOOST_TEST_REQUIRE(each->sessions == sessions[each.get()]);
-      BOOST_TEST_REQUIRE(each->keys == keys[each.get()]);
+    for (const auto& each : pool().view().backends) {
+      BOOST_TEST_REQUIRE(each->sessions == sessions[each]);
+      BOOST_TEST_REQUIRE(each->keys == keys[each]);
     }
     BOOST_TEST_REQUIRE(pool().misplaced_keys == misplaced);
   }
 
   void end_all() {
     while (!open_.empty()) close_one(*open_.back());
-    for (const auto& each : pool().backends) table().keys_on(*each, true);
+    for (const auto& each : pool().view().backends) table().keys_on(*each, true);
     clock.advance(seconds(10));
     sweep_all();
     BOOST_TEST_REQUIRE(all_keys() == 0U);
@@ -106,7 +106,9 @@ class Model : public AffinityFixture {
     if (!open_.empty()) f(*open_[random_() % open_.size()]);
   }
 
-  static bool tried(const Tab& tab, const Backend& backend) { return tab.request.tried[backend.index]; }
+  static bool tried(const Tab& tab, const Backend& backend) {
+    return std::ranges::count(tab.request.tried, backend.id) > 0;
+  }
 
   // What a plain reading of the rules says of a key that the table holds at `held` (null: not at all).
   void expect(const Tab& tab, const std::string& key, const Backend* held, bool again) {
@@ -169,7 +171,7 @@ class Model : public AffinityFixture {
       known_keys_.insert(tab.pick.new_cookie);
     } else {
       const Backend& backend = *tab.member.backend;
-      BOOST_TEST_REQUIRE((backend.is_up() || !pool().has_available_besides(backend, tab.request.tried)));
+      BOOST_TEST_REQUIRE((backend.is_up() || !pool().view().has_available_besides(backend, tab.request.tried)));
     }
     open_.push_back(&tab);
   }
@@ -181,7 +183,7 @@ class Model : public AffinityFixture {
 
   void refuse(Tab& tab) {
     const std::string key(Affinity::key_of(tab.member));
-    tab.request.tried[tab.member.backend->index] = true;
+    tab.request.tried.push_back(tab.member.backend->id);
     const Backend* held = moved_to(key);
     tab.pick = table().reserve_next(tab.member, tab.request, clock.now(), told);
     expect(tab, key, held, true);
@@ -194,7 +196,7 @@ class Model : public AffinityFixture {
     if (known_keys_.empty()) return;
     auto it = known_keys_.begin();
     std::advance(it, static_cast<std::ptrdiff_t>(random_() % known_keys_.size()));
-    Backend& from = *pool().backends[random_() % pool().backends.size()];
+    Backend& from = *pool().view().backends[random_() % pool().view().backends.size()];
     const bool was_there = moved_to(*it) == &from;
     const std::size_t most = random_() % 2 == 0 ? 1 : 1000;
     turn(*it, from.name, most);
@@ -217,7 +219,7 @@ class Model : public AffinityFixture {
   }
 
   void change_health() {
-    Backend& backend = *pool().backends[random_() % pool().backends.size()];
+    Backend& backend = *pool().view().backends[random_() % pool().view().backends.size()];
     switch (random_() % 6) {
     case 0:
       backend.health = BackendHealth::Down;
@@ -298,7 +300,7 @@ BOOST_FIXTURE_TEST_CASE(workers_that_pick_the_same_new_key_at_once_meet_on_one_b
         Tab& tab = *mine[static_cast<std::size_t>(t)];
         tab.request.key = "round " + std::to_string(round);
         tab.request.has_key = true;
-        tab.pick = table().reserve(tab.member, tab.request, clock.now(), told_to[static_cast<std::size_t>(t)]);
+        tab.pick = table().reserve(tab.member, tab.request, chance, clock.now(), told_to[static_cast<std::size_t>(t)]);
       },
       [&](int) {
         int by_hash = 0;
@@ -329,7 +331,7 @@ BOOST_FIXTURE_TEST_CASE(a_pick_that_races_its_keys_turn_is_elsewhere_or_told, Ra
         if (t == 0) {
           racing.request.key = key;
           racing.request.has_key = true;
-          table().reserve(racing.member, racing.request, clock.now(), unused);
+          table().reserve(racing.member, racing.request, chance, clock.now(), unused);
         } else {
           table().take_turn(pool(), key, from, 1000, true, told);
         }
@@ -361,7 +363,7 @@ BOOST_FIXTURE_TEST_CASE(a_held_key_that_is_picked_in_its_turn_never_stays_behind
       2, kRounds,
       [&](int t, int) {
         if (t == 0) {
-          table().reserve(racing.member, racing.request, clock.now(), unused);
+          table().reserve(racing.member, racing.request, chance, clock.now(), unused);
         } else {
           table().take_turn(pool(), key, backend("a"), 1000, true, told);
         }
@@ -393,6 +395,7 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
   for (unsigned t = 0; t < 4; ++t) {
     threads.emplace_back([this, t, &working] {
       std::mt19937 random(t);
+      SeededRandom chance_here(t);
       std::vector<std::unique_ptr<Tab>> mine;
       SessionRefs told_here;
       for (int i = 0; i < 5000; ++i) {
@@ -401,11 +404,10 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
           Tab& tab = *mine.back();
           tab.member.ref = {static_cast<std::uint16_t>(t), static_cast<std::uint32_t>(i), 0};
           tab.request.pool = &pool();
-          tab.request.tried.assign(pool().backends.size(), false);
           if (random() % 4 != 0) tab.request.key = "key" + std::to_string(random() % 10);
           tab.request.has_key = !tab.request.key.empty();
           if (random() % 4 == 0) tab.request.learned_id = "id" + std::to_string(random() % 10);
-          if (table().reserve(tab.member, tab.request, clock.now(), told_here).outcome != Outcome::Picked)
+          if (table().reserve(tab.member, tab.request, chance_here, clock.now(), told_here).outcome != Outcome::Picked)
             mine.pop_back();
         }
         if (mine.empty()) continue;
@@ -415,7 +417,7 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
           table().is_still_placed(some.member);
           break;
         case 1:
-          some.request.tried[some.member.backend->index] = true;
+          some.request.tried.push_back(some.member.backend->id);
           table().reserve_next(some.member, some.request, clock.now(), told_here);
           break;
         case 2:
@@ -433,7 +435,7 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
   }
   std::mt19937 random(99);
   while (working > 0) {
-    Backend& backend = *pool().backends[random() % 4];
+    Backend& backend = *pool().view().backends[random() % 4];
     backend.state = BackendState::Draining;
     for (const auto& [key, sessions] : table().keys_on(backend, true)) {
       table().take_turn(pool(), key, backend, 2, true, told);
@@ -445,7 +447,7 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
     table().sweep(clock.now());
   }
   for (auto& thread : threads) thread.join();
-  for (const auto& each : pool().backends) BOOST_TEST(table().keys_on(*each, true).empty());
+  for (const auto& each : pool().view().backends) BOOST_TEST(table().keys_on(*each, true).empty());
   BOOST_TEST(all_sessions() == 0U);
   BOOST_TEST(all_keys() == 0U);
   BOOST_TEST(pool().misplaced_keys == 0);

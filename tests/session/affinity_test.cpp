@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(a_backend_that_is_not_available_is_passed_by_in_the_ranking
 }
 
 BOOST_AUTO_TEST_CASE(with_no_backend_available_there_is_no_pick_and_nothing_is_left) {
-  for (const auto& each : pool().backends) each->health = BackendHealth::Down;
+  for (const auto& each : pool().view().backends) each->health = BackendHealth::Down;
   BOOST_TEST(open("k").pick.outcome == Outcome::NoBackend);
   BOOST_TEST(open().pick.outcome == Outcome::NoBackend);
   BOOST_TEST((tabs[0]->member.entry == nullptr && tabs[1]->member.entry == nullptr));
@@ -229,7 +229,7 @@ BOOST_AUTO_TEST_CASE(a_hash_pick_never_exceeds_the_load_bound) {
     Tab& tab = open("k" + std::to_string(i));
     open_tabs.push_back(&tab);
     BOOST_TEST_REQUIRE(tab.pick.reason == PickReason::Hash);  // passed over is not fallen back
-    const double bound = std::ceil(1.25 * all_sessions() * tab.member.backend->weight / 8.0);
+    const double bound = std::ceil(1.25 * all_sessions() * weight_of(*tab.member.backend) / 8.0);
     BOOST_TEST_REQUIRE(tab.member.backend->sessions <= bound);
   }
 }
@@ -336,7 +336,7 @@ BOOST_AUTO_TEST_CASE(two_pools_do_not_share_keys) {
   Pool other(std::make_shared<const PoolSettings>(settings));
   open("k");
   BOOST_TEST(table().find(other, "k", clock.now()).backend == nullptr);
-  BOOST_TEST(!table().take_turn(other, "k", *other.backends[0], 9, true, told));
+  BOOST_TEST(!table().take_turn(other, "k", *other.view().backends[0], 9, true, told));
   Tab& tab = make_tab();
   tab.request = {};
   tab.request.pool = &other;

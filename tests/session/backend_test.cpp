@@ -5,6 +5,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "proxy/session/pool.h"
+
 namespace limpet::session {
 
 namespace {
@@ -25,7 +27,8 @@ struct Fixture {
 
   // In ms, of one more session that has lost the backend.
   long delay(double random_fraction = 1.0) {
-    return std::chrono::duration_cast<milliseconds>(pool.backends[0]->crash_delay(clock.now(), spread, random_fraction))
+    return std::chrono::duration_cast<milliseconds>(
+               pool.view().backends[0]->crash_delay(clock.now(), spread, random_fraction))
         .count();
   }
 };

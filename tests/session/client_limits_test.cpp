@@ -15,6 +15,8 @@ namespace limpet::session {
 
 using Verdict = ClientGate::Verdict;
 
+constexpr std::uint64_t kSeed = 1;
+
 std::ostream& operator<<(std::ostream& out, Verdict verdict) {
   switch (verdict) {
   case Verdict::Ok:
@@ -60,7 +62,7 @@ struct Fixture {
 BOOST_FIXTURE_TEST_SUITE(client_limits, Fixture)
 
 BOOST_AUTO_TEST_CASE(without_limits_everything_passes_and_nothing_is_remembered) {
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   for (int i = 0; i < 10'000; ++i) {
     BOOST_TEST_REQUIRE(gate.open_session(client, clock.now()) == Verdict::Ok);
     BOOST_TEST_REQUIRE(gate.request(client, clock.now()) == Verdict::Ok);
@@ -71,19 +73,19 @@ BOOST_AUTO_TEST_CASE(without_limits_everything_passes_and_nothing_is_remembered)
 
 BOOST_AUTO_TEST_CASE(a_limit_of_one_kind_leaves_the_others_alone) {
   limits.requests_per_second = 1;
-  ClientGate requests(limits);
+  ClientGate requests(limits, kSeed);
   for (int i = 0; i < 100; ++i) BOOST_TEST_REQUIRE(requests.open_session(client, clock.now()) == Verdict::Ok);
   BOOST_TEST(requests.size() == 0U);
   limits = {};
   limits.sessions = 1;
-  ClientGate sessions(limits);
+  ClientGate sessions(limits, kSeed);
   BOOST_TEST(passed(sessions, 100) == 100);
   BOOST_TEST(sessions.size() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(open_sessions_are_limited_until_one_closes) {
   limits.sessions = 2;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::Ok);
   BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::Ok);
   BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::TooManySessions);
@@ -97,7 +99,7 @@ BOOST_AUTO_TEST_CASE(open_sessions_are_limited_until_one_closes) {
 
 BOOST_AUTO_TEST_CASE(closing_more_than_was_opened_gives_nothing_away) {
   limits.sessions = 1;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   gate.close_session(client);
   BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::Ok);
   gate.close_session(client);
@@ -110,7 +112,7 @@ BOOST_AUTO_TEST_CASE(a_burst_is_one_second_worth_at_every_rate) {
   for (const std::uint32_t rate : {1U, 2U, 3U, 7U, 10U, 60U, 999U, 1000U}) {
     BOOST_TEST_CONTEXT("rate " << rate) {
       limits.requests_per_second = rate;
-      ClientGate gate(limits);
+      ClientGate gate(limits, kSeed);
       BOOST_TEST(passed(gate, 3000) == static_cast<int>(rate));
       clock.advance(seconds(1));
       BOOST_TEST(passed(gate, 3000) == static_cast<int>(rate));
@@ -122,7 +124,7 @@ BOOST_AUTO_TEST_CASE(a_burst_is_one_second_worth_at_every_rate) {
 
 BOOST_AUTO_TEST_CASE(tokens_come_back_one_by_one) {
   limits.requests_per_second = 10;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   BOOST_TEST(passed(gate, 20) == 10);
   clock.advance(milliseconds(99));
   BOOST_TEST(passed(gate, 20) == 0);
@@ -134,7 +136,7 @@ BOOST_AUTO_TEST_CASE(tokens_come_back_one_by_one) {
 
 BOOST_AUTO_TEST_CASE(a_sustained_flow_is_held_to_the_rate) {
   limits.requests_per_second = 50;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   int ok = 0;
   for (int ms = 0; ms < 10'000; ++ms, clock.advance(milliseconds(1))) ok += passed(gate, 1);
   BOOST_TEST(ok >= 50 * 10);
@@ -143,7 +145,7 @@ BOOST_AUTO_TEST_CASE(a_sustained_flow_is_held_to_the_rate) {
 
 BOOST_AUTO_TEST_CASE(a_worker_whose_clock_lags_gains_nothing) {
   limits.requests_per_second = 2;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   const Time lagging = clock.now() - milliseconds(400);
   BOOST_TEST(passed(gate, 5) == 2);
   BOOST_TEST(gate.request(client, lagging) == Verdict::TooFast);
@@ -152,7 +154,7 @@ BOOST_AUTO_TEST_CASE(a_worker_whose_clock_lags_gains_nothing) {
 BOOST_AUTO_TEST_CASE(new_sessions_have_a_rate_and_refused_ones_cost_no_token) {
   limits.sessions = 3;
   limits.new_sessions_per_second = 4;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   for (int i = 0; i < 3; ++i) BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::Ok);
   for (int i = 0; i < 9; ++i) BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::TooManySessions);
   gate.close_session(client);
@@ -166,7 +168,7 @@ BOOST_AUTO_TEST_CASE(new_sessions_have_a_rate_and_refused_ones_cost_no_token) {
 
 BOOST_AUTO_TEST_CASE(ipv6_clients_are_grouped_by_prefix_and_ipv4_clients_are_not) {
   limits.sessions = 1;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   BOOST_TEST(gate.open_session(ip("2001:db8:0:1::1"), clock.now()) == Verdict::Ok);
   BOOST_TEST(gate.open_session(ip("2001:db8:0:1:ffff::2"), clock.now()) == Verdict::TooManySessions);
   BOOST_TEST(gate.open_session(ip("2001:db8:0:2::1"), clock.now()) == Verdict::Ok);
@@ -180,7 +182,7 @@ BOOST_AUTO_TEST_CASE(ipv6_clients_are_grouped_by_prefix_and_ipv4_clients_are_not
 BOOST_AUTO_TEST_CASE(the_prefix_is_a_setting) {
   limits.sessions = 1;
   limits.ipv6_prefix = 48;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   BOOST_TEST(gate.open_session(ip("2001:db8:0:1::1"), clock.now()) == Verdict::Ok);
   BOOST_TEST(gate.open_session(ip("2001:db8:0:2::1"), clock.now()) == Verdict::TooManySessions);
 }
@@ -188,7 +190,7 @@ BOOST_AUTO_TEST_CASE(the_prefix_is_a_setting) {
 BOOST_AUTO_TEST_CASE(peers_of_a_unix_socket_have_no_address_to_limit) {
   limits.sessions = 1;
   limits.requests_per_second = 1;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   for (int i = 0; i < 10; ++i) {
     BOOST_TEST(gate.open_session(net::IpAddress{}, clock.now()) == Verdict::Ok);
     BOOST_TEST(gate.request(net::IpAddress{}, clock.now()) == Verdict::Ok);
@@ -199,7 +201,7 @@ BOOST_AUTO_TEST_CASE(peers_of_a_unix_socket_have_no_address_to_limit) {
 
 BOOST_AUTO_TEST_CASE(a_flood_of_addresses_stays_within_the_bound) {
   limits.requests_per_second = 1;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   for (unsigned i = 0; i < 300'000; ++i) gate.request(nth(i), clock.now());
   BOOST_TEST(gate.size() <= ClientGate::kMaxAddresses);
   BOOST_TEST(gate.size() > ClientGate::kMaxAddresses * 9 / 10);
@@ -208,7 +210,7 @@ BOOST_AUTO_TEST_CASE(a_flood_of_addresses_stays_within_the_bound) {
 
 BOOST_AUTO_TEST_CASE(addresses_that_recovered_are_forgotten_as_others_come) {
   limits.requests_per_second = 5;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   for (unsigned i = 0; i < 10'000; ++i) gate.request(nth(i), clock.now());
   BOOST_TEST(gate.size() == 10'000U);
   for (unsigned second = 0; second < 20; ++second) {
@@ -221,7 +223,7 @@ BOOST_AUTO_TEST_CASE(addresses_that_recovered_are_forgotten_as_others_come) {
 BOOST_AUTO_TEST_CASE(an_address_with_open_sessions_outlives_a_flood) {
   limits.sessions = 1;
   limits.new_sessions_per_second = 100;
-  ClientGate gate(limits, 320);
+  ClientGate gate(limits, kSeed, 320);
   BOOST_TEST(gate.open_session(client, clock.now()) == Verdict::Ok);
   for (unsigned i = 0; i < 5000; ++i) {
     gate.open_session(nth(i), clock.now());
@@ -235,7 +237,7 @@ BOOST_AUTO_TEST_CASE(an_address_with_open_sessions_outlives_a_flood) {
 BOOST_AUTO_TEST_CASE(where_every_place_is_busy_further_addresses_go_unlimited) {
   limits.sessions = 1;
   for (int round = 0; round < 50; ++round) {  // each gate draws a seed of its own: every one has to spread them
-    ClientGate gate(limits, 32);
+    ClientGate gate(limits, kSeed, 32);
     std::vector<unsigned> counted;
     for (unsigned i = 0; i < 1000; ++i) {
       const Verdict verdict = gate.open_session(nth(i), clock.now());
@@ -255,7 +257,7 @@ BOOST_AUTO_TEST_CASE(where_every_place_is_busy_further_addresses_go_unlimited) {
 
 BOOST_AUTO_TEST_CASE(workers_share_one_count) {
   limits.sessions = 40;
-  ClientGate gate(limits);
+  ClientGate gate(limits, kSeed);
   std::atomic<int> open{0};
   std::atomic<int> most{0};
   std::vector<std::thread> workers;

@@ -46,7 +46,7 @@ struct Fixture : Connector::Owner {
           {name, net::Address::parse("127.0.0.1:" + std::to_string(1 + settings->backends.size())).value(), 1});
     }
     pool = std::make_shared<Pool>(std::shared_ptr<const PoolSettings>(settings));
-    for (const auto& backend : pool->backends) backend->cells = {&registry.backend("main", backend->name, 0)};
+    for (const auto& backend : pool->view().backends) backend->cells = {&registry.backend("main", backend->name, 0)};
     shared.max_connections = 100;
     shared.observed = [this](const Backend& backend, bool good) {
       if (!good) failed += backend.name;
@@ -139,7 +139,7 @@ struct Fixture : Connector::Owner {
     request.key = key_of(name);
     request.has_key = true;
     SessionRefs departing;
-    shared.affinity.reserve(first.member, request, clock.now(), departing);
+    shared.affinity.reserve(first.member, request, worker->random(), clock.now(), departing);
     first.picked(PickReason::Hash);
     shared.affinity.learn(first.member, id, clock.now());
     connector->request().learned_id = id;
@@ -149,17 +149,18 @@ struct Fixture : Connector::Owner {
   std::string key_of(std::string_view name) const {
     for (int i = 0;; ++i) {
       std::string found = "key" + std::to_string(i);
-      if (pool->backends[pool->ranker->first(balancer::hash_key(found, 0))]->name == name) return found;
+      if (pool->view().backends[pool->view().ranker->first(balancer::hash_key(found, 0))]->name == name) return found;
     }
   }
   // The ranking of `key` is a, then this.
   std::string second() {
     std::vector<balancer::Candidate> candidates;
     std::vector<balancer::Index> scratch;
-    pool->candidates({true, false, false}, candidates);
-    return pool
-        ->backends[balancer::choose_by_hash(*pool->ranker, balancer::hash_key(key, 0), candidates, 0, scratch)->backend]
-        ->name;
+    const PoolView& view = pool->view();
+    const BackendId first = view.backends[0]->id;
+    view.candidates({&first, 1}, candidates);
+    const auto choice = balancer::choose_by_hash(*view.ranker, balancer::hash_key(key, 0), candidates, 0, scratch);
+    return view.backends[choice->backend]->name;
   }
   std::string at() const { return record->member.backend == nullptr ? "" : record->member.backend->name; }
   std::string holder() {
@@ -170,7 +171,7 @@ struct Fixture : Connector::Owner {
   std::string dialled() const {
     std::string names;
     for (const auto& dial : dials) {
-      for (const auto& backend : pool->backends) {
+      for (const auto& backend : pool->view().backends) {
         if (backend->address.text() == dial.to.text()) names += backend->name;
       }
     }
@@ -273,7 +274,7 @@ BOOST_AUTO_TEST_CASE(a_want_of_descriptors_here_is_no_backends_fault) {
 }
 
 BOOST_AUTO_TEST_CASE(where_none_is_available_nobody_is_dialled) {
-  for (const auto& each : pool->backends) each->health = BackendHealth::Down;
+  for (const auto& each : pool->view().backends) each->health = BackendHealth::Down;
   start(key);
   BOOST_TEST(failed_as(Failure::NoBackend));
   BOOST_TEST(dials.empty());
@@ -288,7 +289,8 @@ BOOST_AUTO_TEST_CASE(a_cookie_that_leads_to_a_backend_that_failed_is_drawn_again
   comes_out(ECONNREFUSED);
   BOOST_TEST(at() != first);
   BOOST_TEST(connector->new_cookie() != drawn);
-  BOOST_TEST(pool->ranker->first(balancer::hash_key(connector->new_cookie(), 0)) == record->member.backend->index);
+  BOOST_TEST(pool->view().backends[pool->view().ranker->first(balancer::hash_key(connector->new_cookie(), 0))] ==
+             record->member.backend);
 }
 
 // --- kept connections ---
@@ -400,7 +402,7 @@ BOOST_AUTO_TEST_CASE(a_backend_that_goes_down_is_left_where_another_is_available
 BOOST_AUTO_TEST_CASE(where_no_other_is_available_it_waits_on) {
   dials_wait();
   start(key);
-  for (const auto& each : pool->backends) each->health = BackendHealth::Down;
+  for (const auto& each : pool->view().backends) each->health = BackendHealth::Down;
   shared.backend_down(backend("a"));
   round();
   BOOST_TEST(dialled() == "a");

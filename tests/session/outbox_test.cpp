@@ -11,10 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "metrics/registry.h"
-#include "proxy/session/worker.h"
 #include "tests/session/log_lines.h"
-#include "tests/session/no_protocol.h"
+#include "tests/session/lone_worker.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -23,7 +21,7 @@ namespace {
 
 using net::IoStatus;
 
-struct Fixture {
+struct Fixture : LoneWorker {
   struct Peer final : net::StreamHandler {
     Peer() { stream->set_handler(this); }
     void on_ready(net::Stream&, bool, bool) override {}
@@ -52,12 +50,6 @@ struct Fixture {
   IoStatus send(Peer& peer, std::string_view bytes) { return peer.outlet.send(worker, *peer.stream, bytes); }
 
   const Fd always_ready{::eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC)};
-  ManualClock clock;
-  metrics::Registry registry{1, "test"};
-  Shared shared{1000, registry};
-  NoProtocol no_protocol;
-  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}),
-                no_protocol, &clock};
   Peer one;
   Peer other;
 };

@@ -8,10 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "metrics/registry.h"
-#include "proxy/session/worker.h"
 #include "tests/session/log_lines.h"
-#include "tests/session/no_protocol.h"
+#include "tests/session/lone_worker.h"
 #include "tests/session/scripted_stream.h"
 
 namespace limpet::session {
@@ -20,13 +18,7 @@ namespace {
 
 using net::IoStatus;
 
-struct Fixture {
-  ManualClock clock;
-  metrics::Registry registry{1, "test"};
-  Shared shared{1000, registry};
-  NoProtocol no_protocol;
-  Worker worker{shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{}),
-                no_protocol, &clock};
+struct Fixture : LoneWorker {
   Script peer;
   std::unique_ptr<net::Stream> stream = peer.make_stream();
   Outlet outlet;
@@ -286,6 +278,48 @@ BOOST_AUTO_TEST_CASE(sending_nothing_writes_nothing) {
   BOOST_TEST((gather.send(worker, *stream, outlet) == IoStatus::Ok));
   BOOST_TEST(peer.written == "");
   BOOST_TEST(outlet.empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_on_its_way_counts_as_unacknowledged) {
+  BOOST_TEST(!outlet.unacknowledged(*stream, worker.now()));
+  peer.unacknowledged = 5;
+  send("hello");
+  BOOST_TEST(outlet.empty());
+  BOOST_TEST(outlet.unacknowledged(*stream, worker.now()));
+  BOOST_TEST((outlet.empty() && outlet.pending() == 0U));
+  peer.unacknowledged = 0;
+  BOOST_TEST(!outlet.unacknowledged(*stream, worker.now()));
+  peer.room = 0;
+  send("waits");
+  BOOST_TEST(outlet.unacknowledged(*stream, worker.now()));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_acknowledges_nothing_of_what_is_on_its_way_is_stalled) {
+  peer.unacknowledged = 500;
+  BOOST_TEST_REQUIRE(outlet.unacknowledged(*stream, worker.now()));
+  pass(std::chrono::seconds(9));
+  BOOST_TEST(!stalled_for(std::chrono::seconds(10)));
+  pass(std::chrono::seconds(1));
+  peer.unacknowledged = 499;
+  BOOST_TEST(!stalled_for(std::chrono::seconds(10)));
+  pass(std::chrono::seconds(10));
+  BOOST_TEST(stalled_for(std::chrono::seconds(10)));
+  peer.unacknowledged = 0;
+  BOOST_TEST(!stalled_for(std::chrono::seconds(10)));
+}
+
+BOOST_AUTO_TEST_CASE(bytes_go_out_at_once_while_others_are_on_their_way) {
+  peer.unacknowledged = 5;
+  BOOST_TEST_REQUIRE(outlet.unacknowledged(*stream, worker.now()));
+  send("one");
+  send_pieces({"two", "three"});
+  BOOST_TEST(peer.written == "onetwothree");
+  peer.room = 1;
+  send("four");
+  BOOST_TEST(outlet.pending() == 3U);
+  peer.room = Script::kAny;
+  BOOST_TEST((outlet.flush(worker, *stream) == IoStatus::Ok));
+  BOOST_TEST(peer.written == "onetwothreefour");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

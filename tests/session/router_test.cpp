@@ -41,7 +41,7 @@ struct Fixture {
                               const std::string& path) {
     const Route* route = snapshot.router.match(listener, host, path);
     if (route == nullptr) return "none";
-    BOOST_TEST(route->pool->settings->name == route->settings->pool);
+    BOOST_TEST(route->pool->name == route->settings->pool);
     return route->settings->pool;
   }
 };
@@ -148,11 +148,11 @@ BOOST_AUTO_TEST_CASE(a_snapshot_finds_its_pools_and_has_a_gate_per_listener) {
   listener("web");
   listener("inside");
   const auto made = snapshot();
-  BOOST_TEST(made->find_pool("c")->settings->name == "c");
+  BOOST_TEST(made->find_pool("c")->name == "c");
   BOOST_TEST((made->find_pool("z") == nullptr));
   BOOST_TEST_REQUIRE(made->listeners.size() == 2U);
-  BOOST_TEST(made->listeners[1].settings.name == "inside");
-  BOOST_TEST((made->listeners[0].gate != nullptr));
+  BOOST_TEST(made->listeners[1]->settings.name == "inside");
+  BOOST_TEST((made->listeners[0]->gate != nullptr));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

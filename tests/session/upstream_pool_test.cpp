@@ -21,13 +21,13 @@ struct Fixture {
     settings->name = "main";
     settings->backends.push_back({"one", net::Address::parse("127.0.0.1:1").value(), 1});
     pool = std::make_shared<Pool>(std::shared_ptr<const PoolSettings>(settings));
-    pool->backends[0]->cells = {&registry.backend("main", "one", 0)};
+    pool->view().backends[0]->cells = {&registry.backend("main", "one", 0)};
     shared.max_connections = 100;
     worker = std::make_unique<Worker>(
         shared, 0, std::make_shared<const Snapshot>(Settings{}, std::vector<std::shared_ptr<Pool>>{pool}), no_protocol);
     worker->upstreams().put(backend(), 1, script.make_stream());
   }
-  const Backend& backend() const { return *pool->backends[0]; }
+  const Backend& backend() const { return *pool->view().backends[0]; }
   std::unique_ptr<net::Stream> taken() { return worker->upstreams().take(backend(), 1, false); }
 
   metrics::Registry registry{1, "test"};

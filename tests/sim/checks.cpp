@@ -72,8 +72,8 @@ bool Checks::may_be_split(const Backend& backend, std::string_view key) const {
 void Checks::look_at_sessions() {
   const Time now = world_.now();
   std::map<Ref, Seen> present;
-  std::map<const Backend*, std::uint32_t> reserved;
-  std::map<std::tuple<unsigned, const Backend*, std::size_t>, std::int64_t> gauges;
+  std::map<Backend*, std::uint32_t> reserved;
+  std::map<std::tuple<unsigned, Backend*, std::size_t>, std::int64_t> gauges;
   std::map<std::string, const Backend*, std::less<>> places;
   last_count_ = 0;
   for (const auto& worker : world_.core().workers()) {
@@ -118,15 +118,15 @@ void Checks::look_at_sessions() {
   }
   seen_ = std::move(present);
   for (const auto& pool : world_.core().snapshot().pools) {
-    for (const auto& backend : pool->backends) {
-      if (backend->sessions.load() != reserved[backend.get()]) {
+    for (const auto& backend : pool->view().backends) {
+      if (backend->sessions.load() != reserved[backend]) {
         world_.fail("reserved_is_open", backend->name + " counts " + std::to_string(backend->sessions.load()) +
-                                            " sessions, open are " + std::to_string(reserved[backend.get()]));
+                                            " sessions, open are " + std::to_string(reserved[backend]));
       }
       for (unsigned w = 0; w < world_.core().workers().size(); ++w) {
         for (std::size_t p = 0; p < metrics::kProtocols; ++p) {
           const auto counted = backend->cells[w]->protocols[p].sessions.value();
-          const auto open = gauges[{w, backend.get(), p}];
+          const auto open = gauges[{w, backend, p}];
           if (counted != open) {
             world_.fail("gauge", backend->name + "'s gauge of protocol " + std::to_string(p) + " says " +
                                      std::to_string(counted) + ", open are " + std::to_string(open));
@@ -157,7 +157,7 @@ void Checks::look_at_counters() {
     world_.fail("connections", "the workers' sum is not what all share");
   }
   for (const auto& pool : world_.core().snapshot().pools) {
-    for (const auto& backend : pool->backends) {
+    for (const auto& backend : pool->view().backends) {
       std::uint64_t closed = 0;
       for (const auto* cells : backend->cells) {
         for (const auto& protocol : cells->protocols) {
@@ -305,7 +305,7 @@ void Checks::nothing_is_left() {
   expect(shared.buffered.load(), "queued bytes");
   expect(static_cast<std::int64_t>(world_.open_streams() - check_streams_), "open streams");
   for (const auto& pool : world_.core().snapshot().pools) {
-    for (const auto& backend : pool->backends) {
+    for (const auto& backend : pool->view().backends) {
       expect(backend->sessions.load(), "sessions of " + backend->name);
       expect(backend->keys.load(), "keys of " + backend->name);
     }

@@ -223,7 +223,7 @@ std::string World::columns(int thread) {
   }
   out += "|";
   for (const auto& pool : core_.snapshot().pools) {
-    for (const auto& backend : pool->backends) {
+    for (const auto& backend : pool->view().backends) {
       const char state = "rdD"[static_cast<std::size_t>(backend->state.load())];
       const char health = "+-!"[static_cast<std::size_t>(backend->health.load())];
       std::string cell = " " + backend->name + state + health + std::to_string(backend->sessions.load());

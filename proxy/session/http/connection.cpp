@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// A client's HTTP/1 connection from its first byte to its last (connection.h): requests are read here one after the
+// other and handed to an Exchange each, and here the connection waits, lingers and closes. What is sent on it is
+// connection_send.cpp's.
 #include "proxy/session/http/connection.h"
 
 #include "proxy/wire/http/http1_writer.h"
@@ -28,13 +31,16 @@ HttpConnection::HttpConnection(Worker& worker, Accepted accepted)
       info_(std::move(accepted.info)),
       token_(std::move(accepted.token)) {
   input_.append(accepted.read_ahead);
+  worker_.listeners().hold(listener_);
 }
 
-HttpConnection::~HttpConnection() = default;
+HttpConnection::~HttpConnection() {
+  worker_.listeners().let_go(listener_);
+}
 
 void HttpConnection::start() {
   stream_->set_handler(this);
-  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
+  const auto& limits = worker_.listeners()[listener_].before_routing;
   worker_.wheel().arm(*this, worker_.now() + limits.request_header_timeout);
   if (!input_.empty()) process({});
   if (state_ != State::Closed) update_interest();
@@ -128,7 +134,7 @@ void HttpConnection::process(std::string_view bytes) {
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
   if (bytes.empty() || (state_ == State::Idle && is_stray_line_end(bytes))) return 0;
-  const auto& limits = worker_.snapshot().listeners[listener_].before_routing;
+  const auto& limits = worker_.listeners()[listener_].before_routing;
   auto head = worker_.request_heads().lease();
   const wire::HeadResult result = wire::parse_request_head(bytes, {limits.max_head, 256}, *head);
   if (result.status == wire::Status::NeedMore) {
@@ -265,120 +271,6 @@ void HttpConnection::client_gone() {
   close_now();
 }
 
-void HttpConnection::send_informational(const wire::ResponseHead& head) {
-  std::string& out = gather().text();
-  wire::append_status_line(out, head.status, head.reason);
-  wire::append_forwarded_fields(out, head.fields, {wire::FieldName::ContentLength});
-  wire::append_end(out);
-}
-
-void HttpConnection::send_head(const ResponsePlan& plan) {
-  std::string& out = gather().text();
-  wire::append_status_line(out, plan.status, plan.reason.empty() ? wire::reason_phrase(plan.status) : plan.reason);
-  if (plan.fields != nullptr) {
-    const auto without =
-        plan.keeps_content_length ? wire::FieldNames{} : wire::FieldNames{wire::FieldName::ContentLength};
-    wire::append_forwarded_fields(out, *plan.fields, without);
-  }
-  for (const auto& field : plan.extra) wire::append_field(out, field.name, field.value);
-  chunked_out_ = false;
-  if (plan.status == 101) {
-    out += "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    return;
-  }
-  switch (plan.framing) {
-  case wire::Framing::Length:
-    wire::append_field(out, "Content-Length", std::to_string(plan.length));
-    break;
-  case wire::Framing::None:
-    if (!plan.keeps_content_length && plan.status >= 200 && plan.status != 204) out += "Content-Length: 0\r\n";
-    break;
-  case wire::Framing::Chunked:
-  case wire::Framing::UntilClose:
-    if (request_.is_head) break;
-    if (request_.http11) {
-      chunked_out_ = true;
-      out += "Transfer-Encoding: chunked\r\n";
-    } else {
-      close_after_ = true;
-    }
-    break;
-  }
-  if (plan.ends_request && state_ == State::Body) close_after_ = true;
-  if (!request_.keep_alive || worker_.shared().draining.load(std::memory_order_relaxed)) close_after_ = true;
-  if (close_after_) {
-    out += "Connection: close\r\n";
-  } else if (!request_.http11) {
-    out += "Connection: keep-alive\r\n";
-  }
-  wire::append_end(out);
-}
-
-void HttpConnection::send_body(std::span<const std::string_view> pieces) {
-  Gather& out = gather();
-  std::size_t size = 0;
-  for (const auto piece : pieces) size += piece.size();
-  if (size == 0) return;
-  if (chunked_out_) {
-    char head[20];
-    out.text().append(head, wire::write_chunk_head(head, size));
-  }
-  for (const auto piece : pieces) out.add(piece);
-  if (chunked_out_) out.text() += wire::kChunkEnd;
-}
-
-bool HttpConnection::send_chunks(std::string_view chunks, std::span<const std::string_view> pieces) {
-  if (!chunked_out_ || !outlet_.empty() || !worker_.to_client().empty() || state_ == State::Closed) {
-    send_body(pieces);
-    return flush();
-  }
-  if (outlet_.send(worker_, *stream_, chunks) == IoStatus::Reset) {
-    client_gone();
-    return false;
-  }
-  if (!outlet_.empty()) update_interest();
-  return true;
-}
-
-void HttpConnection::send_end(const wire::Fields* trailers) {
-  if (!chunked_out_) return;
-  if (trailers != nullptr && !trailers->empty()) {
-    wire::append_last_chunk(gather().text(), *trailers);
-  } else {
-    gather().text() += wire::kLastChunk;
-  }
-  chunked_out_ = false;
-}
-
-bool HttpConnection::flush() {
-  if (state_ == State::Closed) {
-    worker_.to_client().clear(outlet_);
-    return false;
-  }
-  if (worker_.to_client().empty()) return true;
-  if (worker_.to_client().send(worker_, *stream_, outlet_) == IoStatus::Reset) {
-    client_gone();
-    return false;
-  }
-  update_interest();
-  return true;
-}
-
-bool HttpConnection::send_posted() {
-  if (state_ == State::Closed) return false;
-  if (outlet_.send_posted(worker_) == IoStatus::Reset) {
-    client_gone();
-    return false;
-  }
-  if (!outlet_.empty()) update_interest();
-  return true;
-}
-
-void HttpConnection::login_lost() {
-  close_after_ = true;
-  if (state_ == State::Idle || state_ == State::Head) close_politely();
-}
-
 void HttpConnection::want_body(bool wanted) {
   if (body_wanted_ == wanted) return;
   body_wanted_ = wanted;
@@ -401,7 +293,7 @@ bool HttpConnection::nothing_waits() const {
 
 // One may have come already.
 void HttpConnection::await_request() {
-  worker_.wheel().arm(*this, worker_.now() + worker_.snapshot().settings.listeners[listener_].keepalive_timeout);
+  worker_.wheel().arm(*this, worker_.now() + worker_.listeners()[listener_].settings.keepalive_timeout);
   if (!processing_ && !input_.empty()) process({});
 }
 

@@ -99,7 +99,7 @@ class HttpConnection final : public Owned,
     bool keep_alive = true;
     bool is_head = false;
   } request_;
-  const std::uint16_t listener_;
+  const ListenerId listener_;
   const UpstreamPool::ClientNumber number_;
   std::unique_ptr<Exchange> exchange_;
   Buffer input_;  // received, not yet taken

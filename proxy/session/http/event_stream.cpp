@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See event_stream.h. Where one may stand is the observer's to tell (wire/sse_observer.h, WHATWG HTML §9.2); this file
+// decides what is sent there.
 #include "proxy/session/http/event_stream.h"
 
 namespace limpet::session {

@@ -135,14 +135,14 @@ bool Exchange::take_head(std::string_view& bytes) {
 }
 
 void Exchange::learn_from(const wire::ResponseHead& head) {
-  for (const auto& id : handed_out(*pool_->settings, head)) {
+  for (const auto& id : handed_out(pool_->settings(), head)) {
     worker_.shared().affinity.learn(record_->member, id.id, worker_.now());
   }
 }
 
 void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows) {
   Backend& backend = *record_->member.backend;
-  const bool good = !(pool_->settings->health.eject_on_5xx && head.status >= 500);
+  const bool good = !(pool_->settings().health.eject_on_5xx && head.status >= 500);
   if (!good || backend.has_failed_lately.load(std::memory_order_relaxed)) worker_.shared().observed(backend, good);
   learn_from(head);
   const bool is_stream = is_event_stream(head);

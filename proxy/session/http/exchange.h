@@ -35,15 +35,14 @@
 
 namespace limpet::session {
 
-class Exchange final : public Owned,
-                       public Session,
+class Exchange final : public Session,
                        public Recycled<Exchange>,
                        private Connector::Owner,
                        private net::StreamHandler,
                        private Timer {
  public:
   // `number`: of the client's connection.
-  Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+  Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, UpstreamPool::ClientNumber number,
            Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
 
@@ -146,6 +145,7 @@ class Exchange final : public Owned,
   void arm_timer_for(Time next);
   // What is due now, and when to look next. Whether a time is over is said here and nowhere else.
   Look look();
+  void time_answer();
   void look_at_request(Look& look);
   void look_at_body(Look& look);
   // False where the exchange has ended, or its timer is armed for something else.
@@ -227,9 +227,9 @@ class Exchange final : public Owned,
   Spares<wire::RequestHead>::Lease head_;    // given back as soon as nothing more is asked of it
   Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
   std::unique_ptr<Connector> connector_;     // until the response begins
-  const Pool* pool_ = nullptr;
+  Pool* pool_ = nullptr;
   const Time began_;
-  const std::uint16_t listener_;
+  const ListenerId listener_;
 };
 
 static_assert(sizeof(Exchange) <= 504);

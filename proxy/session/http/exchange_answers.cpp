@@ -27,7 +27,7 @@ std::string Exchange::retry_after() const {
 std::string Exchange::session_cookie() const {
   const std::string& new_cookie = connector_->new_cookie();
   if (new_cookie.empty()) return {};
-  const SessionCookie& cookie = pool_->settings->cookie;
+  const SessionCookie& cookie = pool_->settings().cookie;
   std::string text;
   text.reserve(cookie.name.size() + new_cookie.size() + cookie.path.size() + kAttributes);
   text.append(cookie.name).append("=").append(new_cookie).append("; Path=").append(cookie.path);

@@ -19,8 +19,7 @@ using metrics::RejectReason;
 
 namespace {
 
-constexpr std::size_t kAddedToHead = 192;        // bytes, about: the X-Forwarded fields
-constexpr std::uint64_t kOneFlight = 14 * 1024;  // bytes that a new connection has acknowledged a round trip later
+constexpr std::size_t kAddedToHead = 192;  // bytes, about: the X-Forwarded fields
 
 // transport=polling (Engine.IO), /xhr and /jsonp (SockJS), /meta/connect (CometD), Prefer: wait=N (RFC 7240 §4.3).
 bool has_long_poll_shape(const wire::RequestHead& head) {
@@ -48,7 +47,7 @@ bool matches_origin(std::string_view pattern, std::string_view origin) {
 
 }  // namespace
 
-Exchange::Exchange(Worker& worker, ExchangeClient& client, std::uint16_t listener, UpstreamPool::ClientNumber number,
+Exchange::Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, UpstreamPool::ClientNumber number,
                    Spares<wire::RequestHead>::Lease head)
     : worker_(worker),
       client_(client),
@@ -79,7 +78,7 @@ void Exchange::start(std::size_t head_size) {
 // Checks what can be refused without a backend; false where it has answered.
 bool Exchange::admit(std::size_t head_size) {
   auto& cells = worker_.cells();
-  const auto& listener = worker_.snapshot().listeners[listener_];
+  const auto& listener = worker_.listeners()[listener_];
   const auto peer = this->peer().ip();
   request_.from_trusted = net::contains(listener.settings.trusted_proxies, peer);
   if (request_.from_trusted) number_ = 0;
@@ -171,12 +170,12 @@ bool Exchange::origin_allowed() const {
 }
 
 void Exchange::pick() {
-  const auto& settings = *pool_->settings;
+  const auto& settings = pool_->settings();
   const bool is_websocket = request_.shape == Protocol::WebSocket;
   const Connector::Reuse reuse{&client_, number_, !is_websocket, !request_.repeatable};
   connector_ = std::make_unique<Connector>(worker_, *record_, static_cast<Connector::Owner&>(*this), reuse);
   Affinity::PickRequest& request = connector_->request();
-  request.pool = const_cast<Pool*>(pool_);
+  request.pool = pool_;
   if (auto key = request_key(settings, *head_, record_->client)) {
     request.key = std::move(*key);
     request.has_key = true;
@@ -192,8 +191,8 @@ void Exchange::pick() {
 // A server-made id, or the request for one.
 void Exchange::carries(const wire::RequestHead& head) {
   const bool is_get = head.method == "GET";
-  const bool polls = learns_engine_io(*pool_->settings) && is_engine_io_poll(head);
-  auto id = learned_id(*pool_->settings, head);
+  const bool polls = learns_engine_io(pool_->settings()) && is_engine_io_poll(head);
+  auto id = learned_id(pool_->settings(), head);
   if (polls && is_get && (!id || id->kind != LearnSource::Kind::EngineIo)) sniffed_ = std::make_unique<std::string>();
   if (!id) return;
   Affinity::PickRequest& request = connector_->request();
@@ -221,11 +220,12 @@ void Exchange::opened(Connector::Opened to) {
   // A session told to leave backend A, but re-picked before it opened there, must not also be told to leave B.
   if (to.key_moved && leaving_ != CloseReason::Shutdown) leaving_.reset();
   state_ = State::Sent;
-  request_.moved_at = request_.sent_at = last_activity_ = worker_.now();
+  request_.moved_at = last_activity_ = worker_.now();
   if (!to_backend_.empty()) {
     request_.sent = true;
     if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
   }
+  time_answer();
   watch_backend();
   if (request_.done || request_.has_body) arm_timer();  // else the request's end follows at once
   if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
@@ -253,14 +253,14 @@ void Exchange::not_opened(Connector::Failure why) {
 
 void Exchange::append_request_head(std::string& out) {
   // HTTP/1.0 may come without a Host; what is sent is HTTP/1.1 and may not (RFC 9112 §3.2).
-  const auto& host = head_->authority.empty() ? pool_->settings->name : head_->authority;
+  const auto& host = head_->authority.empty() ? pool_->name : head_->authority;
   wire::append_request_start(out, head_->method, head_->target, host);
   using wire::FieldName;
   wire::FieldNames without = {FieldName::Host,           FieldName::ContentLength,
                               FieldName::XForwardedFor,  FieldName::XForwardedProto,
                               FieldName::XForwardedHost, FieldName::Forwarded};
   // What limpet has to read it asks to be sent as it is.
-  if (request_.shape == Protocol::Sse || (learns_engine_io(*pool_->settings) && is_engine_io_poll(*head_))) {
+  if (request_.shape == Protocol::Sse || (learns_engine_io(pool_->settings()) && is_engine_io_poll(*head_))) {
     without.add(FieldName::AcceptEncoding);
   }
   if (!head_->http11) without.add(FieldName::Expect);
@@ -344,8 +344,7 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
   if (to_backend_.pending() > high_water()) client_.want_body(false);
   if (state_ == State::Sent || state_ == State::Body) watch_backend();  // it may answer before it has read all
   if (state_ == State::Sent && last) {
-    request_.sent_at = worker_.now();
-    request_.lags = request_.body_size > kOneFlight || !to_backend_.empty();
+    time_answer();
     arm_timer();
   }
 }

@@ -14,6 +14,7 @@ namespace {
 constexpr Duration kSilence = std::chrono::seconds(5);  // in mid-body, before the kernel is asked to probe both sides
 constexpr Duration kShortestLook = std::chrono::milliseconds(50);
 constexpr Duration kLongestLook = std::chrono::seconds(1);
+constexpr std::uint64_t kOneFlight = 14 * 1024;  // bytes that even a new connection takes a round trip for, and no more
 
 }  // namespace
 
@@ -72,6 +73,14 @@ Exchange::Look Exchange::look() {
     break;
   }
   return look;
+}
+
+// The answer's time begins, as far as is known yet: the request has been written, as much of it as has come.
+void Exchange::time_answer() {
+  request_.sent_at = worker_.now();
+  request_.acknowledged = false;
+  request_.left = 0;
+  request_.lags = request_.body_size > kOneFlight || !to_backend_.empty();
 }
 
 // The clock of the answer starts when the backend's side has acknowledged the request; until then whoever lets it stand

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See request_key.h. The sources of a pool's keys are tried in their order, the session cookie last of the listed ones
+// but before the client's address; a value that is empty is none.
 #include "proxy/session/http/request_key.h"
 
 #include <algorithm>

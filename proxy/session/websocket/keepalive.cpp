@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What time asks of a WebSocket session: Pings to silent peers, idle and stall limits, and the end of each phase.
-// Nothing is re-armed per message: the timer looks at the last-heard stamps when it fires.
+// What time asks of a WebSocket session. due() alone decides what is due at a moment and when to look again: it asks
+// the outlets first whether the peers still take what they were sent, then for the end of the present phase, or, while
+// the session is open, for Pings to silent peers (RFC 6455 §5.5.2) and the idle limit. Nothing is re-armed per message:
+// the timer looks at the last-heard stamps when it fires.
 #include <algorithm>
 #include <cstring>
 
-#include "proxy/base/crypto.h"
 #include "proxy/session/websocket/session.h"
 
 namespace limpet::session {
@@ -13,155 +14,189 @@ namespace {
 
 constexpr std::uint32_t kBehindMuch = 16 * 1024;                 // bytes; less is on its way for a moment only
 constexpr Duration kPingRetry = std::chrono::milliseconds(500);  // where a Ping was due but could not stand there
+constexpr Duration kSilence = std::chrono::seconds(5);           // before the kernel is asked to probe
+constexpr Duration kMessageBoundaryWait = std::chrono::seconds(1);
+constexpr Duration kLinger = std::chrono::seconds(3);  // for the peer's FIN after ours
+constexpr int kMostCloseTimeouts = 10;                 // that a peer's slowness may hold an end
 
 }  // namespace
 
-void WebSocketSession::arm() {
-  const Time due = next_due();
-  if (due == Time::max()) {
-    disarm();
-  } else {
-    worker_.wheel().arm(*this, due);
-  }
+void WebSocketSession::Due::at(Time now, Time when, Task what) {
+  if (now >= when && task == Task::None) task = what;
+  next_look = std::min(next_look, when);
 }
 
-Time WebSocketSession::next_due() const {
-  Time due = phase_until_ == Time{} ? Time::max() : phase_until_;
-  for (const Side* side : {&client_, &backend_}) {
-    if (!side->outlet.empty()) due = std::min(due, side->outlet.stalled_since() + route().http.stall_timeout);
+WebSocketSession::Due WebSocketSession::due(Time now) {
+  Due due;
+  const Delivery delivered = delivery(now, phase_ != Phase::Open);
+  if (delivered.stalled != nullptr) {
+    due.at(now, now, is_client(*delivered.stalled) ? Task::ResetClient : Task::LeaveBackend);
+    return due;
   }
-  if (phase_ != Phase::Open) return due;
-  const auto& websocket = route().websocket;
-  if (websocket.idle_timeout.count() > 0) due = std::min(due, last_activity() + websocket.idle_timeout);
-  if (websocket.ping_interval.count() > 0) {
-    for (const Side* side : {&client_, &backend_}) {
-      const bool awaits = (side->ping_out || side->watched) && side->last_heard < side->ping_sent;
-      const Time at = (awaits ? side->ping_sent : side->last_heard) + websocket.ping_interval;
-      due = std::min(due, std::max(at, worker_.now() + (at <= worker_.now() ? kPingRetry : Duration{0})));
+  due.next_look = delivered.next_look;
+  switch (phase_) {
+  case Phase::Open:
+    add_keepalive(due, now);
+    break;
+  case Phase::BackendLost:
+    due.at(now, ending_since_, Task::EndWithoutBackend);
+    break;
+  case Phase::AwaitingBoundary:
+    if (any_frame_boundary_) {
+      add_end(due, now, delivered);
+    } else {
+      due.at(now, ending_since_ + kMessageBoundaryWait, Task::TakeFrameBoundary);
     }
+    break;
+  case Phase::Closing:
+  case Phase::CloseSent:
+  case Phase::Lingering:
+    add_end(due, now, delivered);
+    break;
   }
   return due;
 }
 
-void WebSocketSession::on_timer() {
-  const Time now = worker_.now();
-  if (phase_ == Phase::Over) return;
-  if (client_.stream != nullptr && client_.outlet.stalled(*client_.stream, now, route().http.stall_timeout)) {
-    say_going_away();
-    return finish(CloseReason::SlowClient, true);
-  }
-  if (backend_.stream != nullptr && backend_.outlet.stalled(*backend_.stream, now, route().http.stall_timeout)) {
-    backend_gone(CloseReason::IdleTimeout);  // a backend that takes nothing is as good as dead
-  } else if (phase_until_ != Time{} && now >= phase_until_) {
-    phase_timeout(now);
-  } else if (phase_ == Phase::Open && phase_until_ == Time{}) {
-    const auto& websocket = route().websocket;
-    if (websocket.idle_timeout.count() > 0 && now >= last_activity() + websocket.idle_timeout) {
-      farewell(CloseReason::IdleTimeout);
-    } else if (websocket.ping_interval.count() > 0 && keep_alive(client_, now)) {
-      keep_alive(backend_, now);
-    }
-  }
-  if (phase_ == Phase::Over) return;
-  arm();
-  update_interest();
+void WebSocketSession::add_end(Due& due, Time now, const Delivery& delivered) {
+  const Duration close_timeout = route().websocket.close_timeout;
+  const Duration limit = phase_ == Phase::Lingering ? kLinger : close_timeout;
+  const Time cap = ending_since_ + kMostCloseTimeouts * close_timeout;
+  due.at(now, wait_over(now, delivered, limit, heard_in_mid_frame(), cap), Task::EndPhase);
 }
 
-void WebSocketSession::phase_timeout(Time now) {
-  phase_until_ = {};
-  switch (phase_) {
-  case Phase::AwaitingBoundary:
-    if (any_frame_boundary_) return finish(CloseReason::Cut);  // stands in the middle of a frame
+// When a peer was last heard that stands in the midst of a frame of which the rest would still be passed on.
+Time WebSocketSession::heard_in_mid_frame() const {
+  const auto heard = [&](const End& end) {
+    const Observer& seen = half(end).seen;
+    return end.eof || seen.blind() || seen.at_frame_boundary() ? Time{} : end.last_heard;
+  };
+  const Time backend = may_forward_to_client() ? heard(backend_) : Time{};
+  const Time client = phase_ == Phase::Closing || phase_ == Phase::CloseSent ? heard(client_) : Time{};
+  return std::max(backend, client);
+}
+
+// While the session is open.
+void WebSocketSession::add_keepalive(Due& due, Time now) const {
+  const auto& websocket = route().websocket;
+  if (websocket.idle_timeout.count() > 0) due.at(now, last_activity() + websocket.idle_timeout, Task::EndIdle);
+  for (const End* end : {&client_, &backend_}) {
+    const Half& speaker = half(*end);
+    if (!can_be_pinged(*end) && !end->probed) due.at(now, end->last_heard + kSilence, Task::ProbeBoth);
+    const bool awaits = (speaker.ping_out || speaker.watched) && end->last_heard < speaker.ping_sent;
+    if (websocket.ping_interval.count() == 0 || (!awaits && !can_be_pinged(*end))) continue;
+    const Time at = (awaits ? speaker.ping_sent : end->last_heard) + websocket.ping_interval;
+    if (now >= at && due.task == Task::None) due.task = Task::Ping;
+    due.next_look = std::min(due.next_look, now >= at ? now + kPingRetry : at);
+  }
+}
+
+// Else the kernel probes: there are no Pings, or nobody can tell where one may stand.
+bool WebSocketSession::can_be_pinged(const End& end) const {
+  const Observer& beside = is_client(end) ? backend_half_.seen : client_half_.seen;
+  return route().websocket.ping_interval.count() > 0 && !beside.blind();
+}
+
+void WebSocketSession::on_time(Time now) {
+  switch (due(now).task) {
+  case Task::None:
+    return;
+  case Task::ResetClient:
+    release_by_reset(client_);
+    return leave_client(CloseReason::SlowClient);
+  case Task::LeaveBackend:  // a backend that takes nothing is as good as dead
+    torn_ = true;
+    return leave_backend(CloseReason::IdleTimeout);
+  case Task::TakeFrameBoundary:
     any_frame_boundary_ = true;
-    phase_until_ = now + route().websocket.close_timeout;
+    begin_wait();
     return say_close_at_boundary();
-  case Phase::BackendLost:
+  case Task::EndWithoutBackend:
     return end_without_backend();
-  case Phase::CloseSent:
-    // The client did not answer. What it sent is with the backend (or on its way there); now the backend hears of it.
-    say_going_away();
-    if (phase_ == Phase::Over) return;
-    shut(backend_);
-    return linger();
-  case Phase::Open:  // a closing handshake that nobody completes
-  case Phase::Lingering:
-    return finish(end_reason_);
-  case Phase::Over:
+  case Task::EndPhase:
+    return end_phase(now);
+  case Task::EndIdle:
+    return farewell(CloseReason::IdleTimeout);
+  case Task::ProbeBoth:
+    probe(client_);
+    return probe(backend_);
+  case Task::Ping:
+    if (keep_alive(client_, now)) keep_alive(backend_, now);
     return;
   }
 }
 
 // False where the session has changed its phase.
-bool WebSocketSession::keep_alive(Side& side, Time now) {
+bool WebSocketSession::keep_alive(End& end, Time now) {
   const Duration interval = route().websocket.ping_interval;
-  if (side.paused) {  // it is not read: the other side's stall decides, not this one's silence
-    side.last_heard = now;
+  Half& listener = half(end);
+  if (end.paused) {  // it is not read: the other side's stall decides, not this one's silence
+    end.last_heard = now;
     return true;
   }
-  if ((side.ping_out || side.watched) && side.last_heard < side.ping_sent) {
-    if (now < side.ping_sent + interval) return true;
-    if (ping_is_on_its_way(side)) {
-      side.ping_sent = now;
+  if ((listener.ping_out || listener.watched) && end.last_heard < listener.ping_sent) {
+    if (now < listener.ping_sent + interval) return true;
+    if (ping_is_on_its_way(end)) {
+      listener.ping_sent = now;
       return true;
     }
-    if (is_client(side)) {
-      say_going_away();
-      finish(CloseReason::IdleTimeout);
+    if (is_client(end)) {
+      leave_client(CloseReason::IdleTimeout);
     } else {
       lost_backend(CloseReason::IdleTimeout);
     }
     return false;
   }
-  if (now < side.last_heard + interval) return true;
+  if (now < end.last_heard + interval) return true;
   // One Pong may answer only the latest Ping (RFC 6455 §5.5.3): none is sent while the other peer awaits one.
-  const Side& speaker = other(side);
-  if (side.owes_pong) {
+  if (listener.owes_pong) {
     // The other peer's Ping asks what ours would: silence for one more interval is death, too.
-    side.watched = true;
-    side.ping_sent = now;
-    note_ahead(side);
+    listener.watched = true;
+    listener.ping_sent = now;
+    note_ahead(end);
     return true;
   }
-  side.watched = false;
-  if (!side.outlet.empty() || speaker.seen.blind() || !speaker.seen.at_frame_boundary() || speaker.held != nullptr ||
-      side.eof || side.told_close) {
+  listener.watched = false;
+  const Half& speaker = half(other(end));
+  if (!end.outlet.empty() || speaker.seen.blind() || !speaker.seen.at_frame_boundary() || speaker.held != nullptr ||
+      end.eof || listener.told_close) {
     return true;
   }
-  worker_.random().fill(&side.ping_payload, sizeof side.ping_payload);
+  worker_.random().fill(&listener.ping_payload, sizeof listener.ping_payload);
   std::uint8_t mask[4];
-  if (!is_client(side)) worker_.random().fill(mask, sizeof mask);
-  char payload[sizeof side.ping_payload];
-  std::memcpy(payload, &side.ping_payload, sizeof payload);
+  if (!is_client(end)) worker_.random().fill(mask, sizeof mask);
+  char payload[sizeof listener.ping_payload];
+  std::memcpy(payload, &listener.ping_payload, sizeof payload);
   std::string frame;
-  wire::append_ping(frame, {payload, sizeof payload}, is_client(side) ? nullptr : mask);
-  side.ping_out = true;
-  side.ping_sent = now;
-  send(side, frame);
-  if (phase_ != Phase::Open) return false;
-  note_ahead(side);
+  wire::append_ping(frame, {payload, sizeof payload}, is_client(end) ? nullptr : mask);
+  listener.ping_out = true;
+  listener.ping_sent = now;
+  send(end, frame);
+  if (over() || phase_ != Phase::Open) return false;
+  note_ahead(end);
   return true;
 }
 
 // How far the peer's side has acknowledged what was relayed to it.
-std::uint32_t WebSocketSession::acknowledged(const Side& side) const {
-  const auto relayed = record_->bytes(is_client(side) ? Direction::ToClient : Direction::ToBackend);
-  return static_cast<std::uint32_t>(relayed) - static_cast<std::uint32_t>(side.outlet.pending()) -
-         side.stream->unacknowledged();
+std::uint32_t WebSocketSession::acknowledged(const End& end) const {
+  const auto relayed = record_->bytes(is_client(end) ? Direction::ToClient : Direction::ToBackend);
+  return static_cast<std::uint32_t>(relayed) - static_cast<std::uint32_t>(end.outlet.pending()) -
+         end.stream->unacknowledged();
 }
 
-void WebSocketSession::note_ahead(Side& side) {
-  side.ahead = side.stream->unacknowledged();
-  side.acknowledged = acknowledged(side);
+void WebSocketSession::note_ahead(const End& end) {
+  half(end).ahead = end.stream->unacknowledged();
+  half(end).acknowledged = acknowledged(end);
 }
 
 // A slow peer gets to our Ping late: while it still takes what stands before it, it is alive.
-bool WebSocketSession::ping_is_on_its_way(Side& side) {
-  if (side.ahead < kBehindMuch) return false;
-  const std::uint32_t position = acknowledged(side);
-  const auto moved = static_cast<std::int32_t>(position - side.acknowledged);
+bool WebSocketSession::ping_is_on_its_way(const End& end) {
+  Half& listener = half(end);
+  if (listener.ahead < kBehindMuch) return false;
+  const std::uint32_t position = acknowledged(end);
+  const auto moved = static_cast<std::int32_t>(position - listener.acknowledged);
   if (moved <= 0) return false;
-  side.acknowledged = position;
-  side.ahead -= std::min(static_cast<std::uint32_t>(moved), side.ahead);
+  listener.acknowledged = position;
+  listener.ahead -= std::min(static_cast<std::uint32_t>(moved), listener.ahead);
   return true;
 }
 

@@ -26,21 +26,21 @@ class OneSession(BadInputTest):
 
         return self.limpet_with(serve)
 
-    def test_a_websocket_at_a_frame_boundary_gets_1014_and_a_fin(self):
+    def test_a_websocket_at_a_frame_boundary_gets_1001_and_a_fin(self):
         for by_reset in (True, False):
             with self.subTest(by_reset=by_reset):
                 sock, frames = open_websocket(self.dying(UPGRADED, frame(1, b"hello"), by_reset=by_reset))
                 self.assertEqual(frames.next(), (1, b"hello"))
                 opcode, payload = frames.next()
-                self.assertEqual((opcode, close_code(payload)), (8, 1014))
+                self.assertEqual((opcode, close_code(payload)), (8, 1001))
                 sock.sendall(frame(8, payload, masked=True))
                 self.assertIsNone(frames.next())
                 self.assertFalse(frames.reset)
 
-    def test_a_websocket_between_fragments_gets_1014_too(self):
+    def test_a_websocket_between_fragments_gets_1001_too(self):
         sock, frames = open_websocket(self.dying(UPGRADED, frame(1, b"hel", fin=False), by_reset=True))
         self.assertEqual(frames.next(), (1, b"hel"))
-        self.assertEqual(close_code(frames.next()[1]), 1014)
+        self.assertEqual(close_code(frames.next()[1]), 1001)
 
     def test_a_websocket_in_mid_frame_gets_no_close_but_a_fin(self):
         half = frame(2, b"x" * 1000)[:300]
@@ -125,7 +125,7 @@ class ManySessions(BadInputTest):
     def test_ends_of_websockets_are_spread(self):
         proxy = self.start(serve_echo)
         self.judge(self.play(lambda i: open_websocket(proxy, f"/?user={i}")[0],
-                             lambda data: data.startswith(b"\x88") and close_code(data[2:]) == 1014))
+                             lambda data: data.startswith(b"\x88") and close_code(data[2:]) == 1001))
 
     def test_ends_of_event_streams_are_spread(self):
         def serve(connection, head):

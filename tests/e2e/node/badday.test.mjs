@@ -17,7 +17,7 @@ test('a backend that refuses gives 502, and an EventSource gets an empty stream 
   await limpet.stop();
 });
 
-test('websockets of a backend that dies end by 1014, spread, and the clients come home elsewhere', async () => {
+test('websockets of a backend that dies end by 1001, spread, and the clients come home elsewhere', async () => {
   const backends = await Promise.all(['a', 'b'].map(startBackend));
   const limpet = await startLimpet(backends, {
     proxy: 'crash_spread = "1s"',
@@ -35,7 +35,7 @@ test('websockets of a backend that dies end by 1014, spread, and the clients com
   backends[0].stop();
   const theirs = sockets.filter((s) => s.home === 'hello from a').length;
   await until('their ends', () => ends.length === theirs);
-  assert.ok(ends.every((end) => end.code === 1014 && end.home === 'hello from a'));
+  assert.ok(ends.every((end) => end.code === 1001 && end.home === 'hello from a'));
   assert.ok(Math.max(...ends.map((e) => e.at)) - Math.min(...ends.map((e) => e.at)) > 300);
   const answer = await fetch(`${limpet.url}/?user=${sockets.findIndex((s) => s.home === 'hello from a')}`);
   assert.equal(answer.headers.get('x-backend'), 'b', `${answer.status} ${await answer.text()}`);

@@ -77,7 +77,7 @@ test('a dead client is found within two intervals, and its backend is told 1001'
   backend.stop();
 });
 
-test('a dead backend is found, and the client gets 1014', async () => {
+test('a dead backend is found, and the client gets 1001', async () => {
   const deaf = net.createServer((socket) => {
     socket.once('data', (head) => {
       const key = /sec-websocket-key: (\S+)/i.exec(head.toString())[1];
@@ -94,7 +94,7 @@ test('a dead backend is found, and the client gets 1014', async () => {
     route: '[route.websocket]\nping_interval = "300ms"',
   });
   const socket = new WebSocket(`${limpet.ws}/`);
-  assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1014);
+  assert.equal(await new Promise((resolve) => socket.once('close', resolve)), 1001);
   await limpet.stop();
   deaf.close();
 });

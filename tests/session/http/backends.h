@@ -71,13 +71,13 @@ class Backends {
   std::string key_of(Name name) const {
     for (int i = 0;; ++i) {
       std::string key = "key" + std::to_string(i);
-      if (pool_->ranker->first(balancer::hash_key(key, 0)) == name) return key;
+      if (pool_->view().ranker->first(balancer::hash_key(key, 0)) == name) return key;
     }
   }
 
-  void turn() {
+  void run_round() {
     for (auto& client : clients_) client->step();
-    worker_->loop().tick_by(clock.now());  // so that the turn ends though nothing comes
+    worker_->loop().tick_by(clock.now());  // so that the round ends though nothing comes
     worker_->run_round();
     for (auto& backend : backends_) {
       if (backend.full) continue;
@@ -89,19 +89,19 @@ class Backends {
       for (std::size_t i = 0; i < backend.connections.size(); ++i) hear(backend, i);
     }
   }
-  void turns() {
-    for (int i = 0; i < 6; ++i) turn();
+  void run_rounds() {
+    for (int i = 0; i < 6; ++i) run_round();
   }
   void pass(Duration time) {
     clock.advance(time);
-    turns();
+    run_rounds();
   }
 
   void asks(Script& client, std::string_view request) {
     for (auto& backend : backends_) backend.heard.clear();
     client.written.clear();
     client.brings(request);
-    turns();
+    run_rounds();
   }
   // What it has heard since the last request.
   const std::string& heard(Name name) const { return backends_[name].heard; }
@@ -112,11 +112,11 @@ class Backends {
     const Fd& fd = backends_[name].connections[backends_[name].talking];
     BOOST_TEST_REQUIRE(fd.open());
     BOOST_TEST_REQUIRE(::send(fd.value(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-    turns();
+    run_rounds();
   }
   void loses_its_connections(Name name) {
     for (auto& connection : backends_[name].connections) connection.reset();
-    turns();
+    run_rounds();
   }
   // Nobody listens there any more; its connections are lost, too.
   void dies(Name name) {
@@ -134,6 +134,19 @@ class Backends {
       ::connect(one.fillers.back().value(), address.raw(), address.raw_size());
     }
   }
+  // What filled its queue leaves it; the next connects come in, within the kernel's time for another attempt.
+  void makes_room(Name name) {
+    auto& one = backends_[name];
+    one.full = false;
+    one.fillers.clear();
+    pollfd readable{one.listening.value(), POLLIN, 0};
+    while (one.connections.empty() && ::poll(&readable, 1, 5000) > 0) {
+      Fd fd(::accept4(one.listening.value(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+      char byte;
+      if (::recv(fd.value(), &byte, 1, MSG_PEEK) != 0) one.connections.push_back(std::move(fd));  // 0: it filled
+    }
+    run_rounds();
+  }
   void reads(Name name, bool does) { backends_[name].reads = does; }
   // It reads so much of what has come, at most.
   void takes(Name name, std::size_t size) {
@@ -148,7 +161,7 @@ class Backends {
     pollfd readable{one.connections.back().value(), POLLIN, 0};
     while (one.heard.size() < size && ::poll(&readable, 1, 5000) > 0) {
       hear(one, one.connections.size() - 1);
-      turn();
+      run_round();
     }
     BOOST_TEST(one.heard.size() == size);
     one.reads = true;
@@ -158,14 +171,14 @@ class Backends {
     ::setsockopt(backends_[name].listening.value(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   }
 
-  Backend& backend(Name name) { return *pool_->backends[name]; }
+  Backend& backend(Name name) { return *pool_->view().backends[name]; }
   // The turn of that key on that backend has come, in a drain.
   void turn_of(std::string_view key, Name name) {
     backend(name).state = BackendState::Draining;
     SessionRefs departing;
     shared.affinity.take_turn(*pool_, key, backend(name), 100, true, departing);
     shared.dismiss(departing, CloseReason::Drained);
-    turns();
+    run_rounds();
   }
   Worker& worker() { return *worker_; }
 

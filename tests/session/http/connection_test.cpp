@@ -36,7 +36,7 @@ class Rig {
     settings->cookie.enabled = false;
     settings->backends.push_back({"one", net::bound_address(listening_.value()), 1});
     pool_ = std::make_shared<Pool>(std::shared_ptr<const PoolSettings>(settings));
-    pool_->backends[0]->cells = {&registry_.backend("main", "one", 0)};
+    pool_->view().backends[0]->cells = {&registry_.backend("main", "one", 0)};
     shared.max_connections = 100;
     shared.connections = 1;
     shared.observed = [](const Backend&, bool) {};
@@ -128,7 +128,7 @@ class Rig {
     worker_->for_each_session([&](Session& session) { last = session.last_activity(); });
     return clock_.now() - last;
   }
-  ClientGate& gate() { return *worker_->snapshot().listeners[0].gate; }
+  ClientGate& gate() { return *worker_->snapshot().listeners[0]->gate; }
   Time now() const { return clock_.now(); }
   // Until the next timer of anything.
   Duration next_timer() { return worker_->wheel().next_due() - clock_.now(); }

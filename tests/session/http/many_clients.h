@@ -31,7 +31,7 @@ class ManyClients {
     settings->keys.emplace_back();  // the client's address
     settings->backends.push_back({"one", net::bound_address(listening_.value()), 1});
     pool_ = std::make_shared<Pool>(std::shared_ptr<const PoolSettings>(settings));
-    pool_->backends[0]->cells = {&registry_.backend("main", "one", 0)};
+    pool_->view().backends[0]->cells = {&registry_.backend("main", "one", 0)};
     shared.max_connections = 1000;
     shared.observed = [](const Backend&, bool) {};
     Settings all;
@@ -118,7 +118,7 @@ class ManyClients {
   }
   bool is_open(int upstream) const { return upstreams_.at(static_cast<std::size_t>(upstream)).fd.open(); }
   std::string heard(int upstream) const { return upstreams_.at(static_cast<std::size_t>(upstream)).heard; }
-  Backend& backend() { return *pool_->backends[0]; }
+  Backend& backend() { return *pool_->view().backends[0]; }
 
   metrics::Registry registry_{1, "test"};
   Shared shared{1000, registry_};

@@ -18,7 +18,7 @@ struct Fixture : Backends {
   void goes_down(Name name) {
     backend(name).health = BackendHealth::Down;
     shared.backend_down(backend(name));
-    turns();
+    run_rounds();
   }
   Time began = clock.now();
   std::string key;
@@ -74,7 +74,7 @@ BOOST_AUTO_TEST_CASE(where_no_other_is_available_it_waits_on) {
 BOOST_AUTO_TEST_CASE(who_leaves_while_connecting_is_not_told_any_more) {
   asks(one, get());
   one.brings_reset();
-  turns();
+  run_rounds();
   BOOST_TEST(one.closed);
   goes_down(a);
   turn_of(key, a);

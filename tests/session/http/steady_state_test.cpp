@@ -140,7 +140,7 @@ struct Rig {
     pool_settings->name = "main";
     pool_settings->backends.push_back({"one", net::bound_address(backend_listening.value()), 1});
     pool = std::make_shared<Pool>(std::shared_ptr<const PoolSettings>(pool_settings));
-    pool->backends[0]->cells = {&registry.backend("main", "one", 0)};
+    pool->view().backends[0]->cells = {&registry.backend("main", "one", 0)};
     auto route = std::make_shared<RouteSettings>();
     route->pool = "main";
     Settings settings;

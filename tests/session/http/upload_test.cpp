@@ -77,6 +77,24 @@ BOOST_AUTO_TEST_CASE(the_clock_of_the_answer_starts_when_all_has_been_acknowledg
   BOOST_TEST(one.written.starts_with("HTTP/1.1 504"), one.written);
 }
 
+// While it was connecting.
+BOOST_AUTO_TEST_CASE(a_request_that_came_before_its_connection_is_let_likewise) {
+  size = 120'000;  // as much as waits while a backend is not there yet
+  fills(a);
+  asks_all();
+  BOOST_TEST(connections(a) == 0U);
+  makes_room(a);
+  BOOST_TEST_REQUIRE(connections(a) == 1U);
+  for (int i = 0; i < 12; ++i) {
+    takes(a, 20'000);
+    pass(seconds(1));
+  }
+  BOOST_TEST(heard(a).size() < size);
+  takes_all(a, size_sent());
+  for (int i = 0; i < 18; ++i) pass(seconds(1));
+  BOOST_TEST(one.written == "");
+}
+
 BOOST_AUTO_TEST_CASE(a_request_that_is_taken_at_once_has_response_timeout) {
   reads(a, true);
   asks(one, head(2) + "{}");
@@ -93,7 +111,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_send_the_rest_gets_408) {
   pass(seconds(9));
   BOOST_TEST(one.written == "");
   one.brings("x");
-  turns();
+  run_rounds();
   pass(seconds(9));
   BOOST_TEST(one.written == "");
   pass(seconds(1) + milliseconds(40));
@@ -150,7 +168,7 @@ BOOST_AUTO_TEST_CASE(a_client_that_takes_its_answer_slowly_is_not_cut_for_a_requ
   }
   BOOST_TEST(!one.closed);
   one.room = Script::kAny;
-  turns();
+  run_rounds();
 }
 
 BOOST_AUTO_TEST_CASE(a_backend_that_takes_a_request_behind_its_answers_beginning_is_let) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A WebSocket between two scripted peers: ends that the session did not choose (RFC 6455 §5.5.1, §7), by a peer's Close
-// or FIN, a backend that breaks off, a reset, a cut. Farewells are in farewell_test.cpp, what time asks for
-// in keepalive_test.cpp.
+// or FIN, a backend that breaks off, a reset, a cut. Farewells are in farewell_test.cpp, slow peers in
+// slow_end_test.cpp, what time asks for in keepalive_test.cpp.
 #include "proxy/session/websocket/session.h"
 #include "tests/session/websocket/fixture.h"
 
@@ -126,18 +126,18 @@ BOOST_AUTO_TEST_CASE(a_fin_comes_behind_what_waits_for_a_slow_backend) {
 
 // --- a backend that breaks off ---
 
-BOOST_AUTO_TEST_CASE(a_lost_backend_is_a_1014_at_a_frame_boundary) {
+BOOST_AUTO_TEST_CASE(a_lost_backend_is_a_1001_at_a_frame_boundary) {
   open();
   backend.sends("last");
   backend.sends_fin();
   client.receives("last");
-  client.receives_close(1014);
+  client.receives_close(1001);
   BOOST_TEST(!client.script.fin);
-  client.sends_close(1014);
+  client.sends_close(1001);
   client.receives_fin();
   client.sends_fin();
   ended_as(CloseReason::BackendClosed);
-  BOOST_TEST(closes(1014, By::Limpet) == 1U);
+  BOOST_TEST(closes(1001, By::Limpet) == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_backend_lost_in_mid_frame_is_a_fin) {
@@ -151,58 +151,58 @@ BOOST_AUTO_TEST_CASE(a_backend_lost_in_mid_frame_is_a_fin) {
   ended_as(CloseReason::ResetByBackend);
 }
 
-BOOST_AUTO_TEST_CASE(a_backend_lost_between_fragments_is_a_1014) {
+BOOST_AUTO_TEST_CASE(a_backend_lost_between_fragments_is_a_1001) {
   open();
   backend.sends_bytes(backend.frame(kText, "part", false));
   backend.resets();
   BOOST_TEST(client.receives().payload == "part");
-  client.receives_close(1014);
+  client.receives_close(1001);
 }
 
 BOOST_AUTO_TEST_CASE(a_write_that_fails_is_a_lost_backend_too) {
   open();
   backend.script.refuses_writes = true;
   client.sends("into the void");
-  client.receives_close(1014);
-  client.sends_close(1014);
+  client.receives_close(1001);
+  client.sends_close(1001);
   client.sends_fin();
   ended_as(CloseReason::ResetByBackend);
 }
 
-BOOST_AUTO_TEST_CASE(a_backend_lost_while_a_farewell_waits_for_it_leaves_the_farewells_reason) {
+BOOST_AUTO_TEST_CASE(a_backend_lost_while_a_farewell_waits_for_it_tears_the_session) {
   open();
   backend.sends_bytes(backend.frame(kText, "part", false));
   farewell();
   backend.resets();
   BOOST_TEST(client.receives().payload == "part");
-  client.receives_close(1014);
-  client.sends_close(1014);
+  client.receives_close(1001);
+  client.sends_close(1001);
   client.sends_fin();
-  ended_as(CloseReason::Drained);
+  ended_as(CloseReason::Cut);
 }
 
 BOOST_AUTO_TEST_CASE(where_many_lose_their_backend_at_once_the_ends_are_spread) {
   crash_spread = seconds(2);
   open();
   in_round([&] {
-    for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
+    for (int i = 0; i < 100; ++i) pool->view().backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   backend.resets();
   client.receives_no_more();
   client.sends("nobody there");
   pass_over(crash_spread);
-  client.receives_close(1014);
+  client.receives_close(1001);
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_closes_while_its_end_is_spread_is_answered_at_once) {
   crash_spread = seconds(1000);
   open();
   in_round([&] {
-    for (int i = 0; i < 100; ++i) pool->backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
+    for (int i = 0; i < 100; ++i) pool->view().backends[0]->crash_delay(worker->now(), crash_spread, 1.0);
   });
   backend.resets();
   client.sends_close(1000);
-  client.receives_close(1014);
+  client.receives_close(1001);
   client.receives_fin();
   client.sends_fin();
   BOOST_TEST(over());
@@ -230,14 +230,6 @@ BOOST_AUTO_TEST_CASE(a_client_that_resets_in_mid_frame_leaves_nothing_that_could
   ended_as(CloseReason::ResetByClient);
 }
 
-BOOST_AUTO_TEST_CASE(a_client_that_resets_after_the_farewell_was_drained) {
-  open();
-  farewell();
-  client.resets();
-  backend.receives_close(1001);
-  ended_as(CloseReason::Drained);
-}
-
 BOOST_AUTO_TEST_CASE(a_client_that_takes_no_more_writes_is_gone) {
   open();
   client.script.refuses_writes = true;
@@ -251,7 +243,7 @@ BOOST_AUTO_TEST_CASE(a_farewell_to_a_client_that_is_gone_is_its_end) {
   client.script.refuses_writes = true;
   farewell();
   backend.receives_close(1001);
-  ended_as(CloseReason::Drained);
+  ended_as(CloseReason::Cut);
 }
 
 BOOST_AUTO_TEST_CASE(a_reset_on_either_side_in_the_closing_handshake_changes_no_reason) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A WebSocket between two scripted peers: the farewell (RFC 6455 §5.5.1, §7). Other ends are in end_test.cpp,
-// what time asks for in keepalive_test.cpp.
+// A WebSocket between two scripted peers: the farewell (RFC 6455 §5.5.1, §7). Other ends are in end_test.cpp, slow
+// peers in slow_end_test.cpp, what time asks for in keepalive_test.cpp.
 #include "proxy/session/websocket/session.h"
 #include "tests/session/websocket/fixture.h"
 

@@ -164,8 +164,8 @@ BOOST_AUTO_TEST_CASE(a_backend_without_pong_is_lost_at_the_next_interval) {
   pinged(backend);
   pass_over(route.websocket.ping_interval + milliseconds(600));
   pinged(client);
-  client.receives_close(1014);
-  client.sends_close(1014);
+  client.receives_close(1001);
+  client.sends_close(1001);
   client.sends_fin();
   ended_as(CloseReason::IdleTimeout);
 }
@@ -228,6 +228,56 @@ BOOST_AUTO_TEST_CASE(a_session_in_its_farewell_is_not_pinged) {
   client.receives_close(1012);
   client.receives_no_more();
   backend.receives_no_more();
+}
+
+// --- where no Ping can be sent the kernel asks after the peers ---
+
+BOOST_AUTO_TEST_CASE(without_pings_both_peers_are_probed_by_the_kernel_from_the_first_silence_on) {
+  route.websocket.ping_interval = milliseconds(0);
+  open();
+  for (int i = 0; i < 10; ++i) {
+    pass(seconds(4));
+    client.sends("busy");
+    backend.sends("busy");
+  }
+  BOOST_TEST((!client.script.probed && !backend.script.probed));
+  pass_over(seconds(5));
+  BOOST_TEST((client.script.probed && backend.script.probed));
+  BOOST_TEST(!over());
+}
+
+BOOST_AUTO_TEST_CASE(without_pings_one_silent_peer_is_enough_to_be_probed) {
+  route.websocket.ping_interval = milliseconds(0);
+  open();
+  for (int i = 0; i < 2; ++i) {
+    pass(seconds(3));
+    backend.sends("busy");
+  }
+  BOOST_TEST(client.script.probed);
+}
+
+BOOST_AUTO_TEST_CASE(a_blind_session_is_probed_by_the_kernel) {
+  for (const bool client_is_strange : {true, false}) {
+    Fixture f;
+    f.open();
+    (client_is_strange ? f.client : f.backend).sends_bytes("\xff\xff not a frame");
+    f.pass_over(f.route.websocket.ping_interval);
+    BOOST_TEST((f.client.script.probed && f.backend.script.probed));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_session_with_pings_needs_no_probes) {
+  open();
+  pass(seconds(29));
+  BOOST_TEST((!client.script.probed && !backend.script.probed));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_the_kernel_finds_gone_ends_the_session) {
+  route.websocket.ping_interval = milliseconds(0);
+  open();
+  pass_over(seconds(5));
+  client.resets();  // ETIMEDOUT, as it comes from a read
+  ended_as(CloseReason::ResetByClient);
 }
 
 BOOST_AUTO_TEST_CASE(an_idle_session_ends_with_1001) {
@@ -298,7 +348,7 @@ BOOST_AUTO_TEST_CASE(a_backend_that_stalls_after_the_farewells_close_adds_no_sec
   client.sends_fin();
   client.receives_fin();
   pass_over(seconds(20));
-  ended_as(CloseReason::Drained);
+  ended_as(CloseReason::Cut);
 }
 
 BOOST_AUTO_TEST_CASE(a_ping_behind_much_is_waited_for_while_the_client_takes_something) {
@@ -373,7 +423,7 @@ BOOST_AUTO_TEST_CASE(a_backend_that_takes_nothing_for_the_stall_timeout_is_lost)
   client.sends("too much");
   pass_over(route.http.stall_timeout);
   BOOST_TEST(backend.script.closed);
-  client.receives_close(1014);
+  client.receives_close(1001);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -188,7 +188,7 @@ class Conversation : public WebSocketFixture {
     const auto frame = [&](unsigned code, std::string_view mask) {
       return write(kClose, close_payload(code), !to_client, true, mask).starts_with(bytes);
     };
-    if (to_client) return frame(1012, "") || frame(1014, "");
+    if (to_client) return frame(1012, "") || frame(1001, "");
     return frame(1001, bytes.size() > 2 ? (bytes.substr(2) + "    ").substr(0, 4) : "    ");
   }
 

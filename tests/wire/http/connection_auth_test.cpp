@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which fields tell that a user logs in on the connection (RFC 4559, NTLM), and which do not.
 #include "proxy/wire/http/connection_auth.h"
 
 #include <boost/test/unit_test.hpp>

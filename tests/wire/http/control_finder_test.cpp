@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The first control byte of a text, wherever it stands and however the text is aligned.
 #include "proxy/wire/http/control_finder.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A head's fields: looking up, order, and what is forwarded.
 #include "proxy/wire/http/fields.h"
 
 #include <algorithm>

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each shard is a map with a list by age through it: an id is appended anew when it is used, so that the one used
+// longest ago is the first to go where there is no room.
+#include "proxy/session/learned_ids.h"
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "proxy/session/affinity_table.h"
+
+namespace limpet::session {
+
+namespace {
+
+constexpr auto kClosedIdKept = std::chrono::minutes(2);  // how long a closed id is recognised as closed
+
+}  // namespace
+
+struct LearnedIds::Shard {
+  struct Value;
+  using Entry = std::pair<const PoolKey, Value>;
+  struct Value {
+    Learned learned;
+    Time expires{};
+    Entry* older = nullptr;
+    Entry* newer = nullptr;
+  };
+
+  std::mutex mutex;
+  std::unordered_map<PoolKey, Value, PoolKeyHash, PoolKeyEqual> ids;
+  ByAge<Entry> by_use;
+
+  static void set_backend(Entry& entry, Backend* backend) {
+    Backend*& present = entry.second.learned.backend;
+    if (backend != nullptr) backend->learned_ids.fetch_add(1, std::memory_order_relaxed);
+    if (present != nullptr) present->learned_ids.fetch_sub(1, std::memory_order_release);
+    present = backend;
+  }
+
+  void used(Entry& entry) {
+    by_use.remove(entry);
+    by_use.append(entry);
+  }
+
+  void close(Entry& entry, Time now) {
+    set_backend(entry, nullptr);
+    entry.second.expires = now + kClosedIdKept;
+  }
+
+  void erase(Entry& entry) {
+    set_backend(entry, nullptr);
+    by_use.remove(entry);
+    ids.erase(ids.find(static_cast<KeyView>(entry.first)));
+  }
+};
+
+LearnedIds::LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed)
+    : max_ids_per_shard_(std::max<std::uint64_t>(1, max_ids / kShards)),
+      table_seed_(table_seed),
+      shards_(new std::array<Shard, kShards>()) {
+  for (Shard& shard : *shards_) shard.ids = decltype(shard.ids)(0, PoolKeyHash{table_seed});
+}
+
+LearnedIds::~LearnedIds() = default;
+
+LearnedIds::Shard& LearnedIds::shard_of(const Pool& pool, std::string_view id) const {
+  return (*shards_)[(PoolKeyHash{table_seed_}({&pool, id}) >> 48) % kShards];
+}
+
+std::optional<LearnedIds::Learned> LearnedIds::look_up(const Pool& pool, std::string_view id, Time now) {
+  Shard& shard = shard_of(pool, id);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.ids.find(KeyView{&pool, id});
+  if (found == shard.ids.end()) return std::nullopt;
+  if (now >= found->second.expires) {
+    shard.erase(*found);
+    return std::nullopt;
+  }
+  if (found->second.learned.backend != nullptr) found->second.expires = now + pool.settings().learn_ttl;
+  shard.used(*found);
+  return found->second.learned;
+}
+
+void LearnedIds::learn(Pool& pool, std::string_view id, std::string_view key, Backend& backend, Time now) {
+  Shard& shard = shard_of(pool, id);
+  const std::lock_guard lock(shard.mutex);
+  auto found = shard.ids.find(KeyView{&pool, id});
+  if (found == shard.ids.end()) {
+    if (shard.ids.size() >= max_ids_per_shard_) shard.erase(*shard.by_use.oldest());
+    found = shard.ids.try_emplace(PoolKey{&pool, std::string(id)}).first;
+  }
+  found->second.learned.key = key;
+  found->second.expires = now + pool.settings().learn_ttl;
+  Shard::set_backend(*found, &backend);
+  shard.used(*found);
+}
+
+void LearnedIds::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {
+  Shard& shard = shard_of(pool, id);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.ids.find(KeyView{&pool, id});
+  if (found == shard.ids.end() || found->second.learned.backend == nullptr) return;
+  if (as_closed) {
+    shard.close(*found, now);
+  } else {
+    shard.erase(*found);
+  }
+}
+
+void LearnedIds::close_all_of(const Backend& backend, Time now) {
+  for (Shard& shard : *shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (auto& entry : shard.ids) {
+      if (entry.second.learned.backend == &backend) shard.close(entry, now);
+    }
+  }
+}
+
+void LearnedIds::sweep(std::size_t part, Time now) {
+  constexpr std::size_t kSize = kShards / kParts;
+  for (std::size_t i = part * kSize; i < (part + 1) * kSize; ++i) {
+    Shard& shard = (*shards_)[i];
+    const std::lock_guard lock(shard.mutex);
+    for (Shard::Entry* entry = shard.by_use.oldest(); entry != nullptr;) {
+      Shard::Entry* const newer = entry->second.newer;
+      if (now >= entry->second.expires) shard.erase(*entry);
+      entry = newer;
+    }
+  }
+}
+
+}  // namespace limpet::session
