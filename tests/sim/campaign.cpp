@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr Duration kConvalescence = 40s;  // after healing, until everyone has to be well
+constexpr Duration kLastWords = 60s;      // until what was begun has to be done, over slow links, too
 constexpr Duration kForgetting = 60s;     // until all that is kept for a while has expired
 
 }  // namespace
@@ -35,7 +36,7 @@ static void live(World& world) {
     operator_.stop();
     if (!world.run_until(world.now() + kConvalescence)) return;
     all.rest();
-    if (!world.run_until(world.now() + kConvalescence)) return;
+    if (!world.run_until(world.now() + kLastWords)) return;
     for (const auto& client : all.clients) {
       if (const auto complaint = client->complaint(); !complaint.empty()) {
         return world.fail("complaint", client->name() + ": " + complaint);

@@ -4,7 +4,6 @@
 // is left in a thread's stock.
 #include "tests/sim/entropy.h"
 
-
 #include <cstring>
 #include <random>
 

@@ -60,7 +60,7 @@ session::Settings draw_settings(Dice& dice, bool small, unsigned backends) {
   route->sse.retry = 200ms;
   route->sse.retry_jitter = 800ms;
   route->long_poll.after = ms(500, 2000, dice);
-  route->long_poll.timeout = 20s;
+  route->long_poll.timeout = 60s;  // a poll of Engine.IO waits for its ping, 25 s
   route->http.request_header_timeout = 5s;
   route->http.response_timeout = ms(20'000, 30'000, dice);
   route->http.stall_timeout = ms(3000, 10'000, dice);
