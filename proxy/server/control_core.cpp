@@ -124,6 +124,7 @@ void ControlCore::leave(Time now) {
   if (now < leaving_since_ + proxy.drain_delay) return;
   if (!listeners_closed_) {
     listeners_closed_ = true;
+    before_listeners_close_();
     shared_.draining.store(true, std::memory_order_relaxed);
     for (auto& worker : workers_) worker->post([&worker] { worker->stop_listening(); });
     DrainOrder order;

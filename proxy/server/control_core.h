@@ -47,6 +47,9 @@ class ControlCore final : public admin::Control {
   void set_access_log(log::LineSink* sink) { shared_.access_log = sink; }
   // Gives to the system what the heap does not need; called now and then. May hold up whoever allocates meanwhile.
   void set_trim_heap(std::function<void()> trim) { trim_heap_ = std::move(trim); }
+  // Called once, just before the workers are told to close their listeners: what is still ours alone by then, and a
+  // successor's from then on.
+  void set_before_listeners_close(std::function<void()> work) { before_listeners_close_ = std::move(work); }
 
   // Does what is due; returns when there will be something to do again.
   Time tick();
@@ -97,6 +100,7 @@ class ControlCore final : public admin::Control {
   Reports reports_;
   SessionList session_list_;
   std::function<void()> trim_heap_ = [] {};
+  std::function<void()> before_listeners_close_ = [] {};
 
   Time next_sweep_{};
   Shrinkage shrinkage_;  // of connections and keys

@@ -138,7 +138,9 @@ void Drains::step(Drain& drain, Time now) {
     drain.deadline_passed = true;
     cut(drain);
   }
-  const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed;
+  // Without a key on the backend there is nobody for whom a turn would come.
+  const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed ||
+                    backend.keys.load(std::memory_order_acquire) == 0;
   const bool is_empty = backend.sessions.load(std::memory_order_acquire) == 0;
   if (!drain.deadline_passed) drain.cut = cut_so_far(drain);
   if (done && is_empty) {

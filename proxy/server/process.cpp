@@ -13,7 +13,10 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "proxy/admin/admin.h"
 #include "proxy/base/exit_code.h"
@@ -49,6 +52,12 @@ net::Io io_of_worker(const session::Settings& settings, unsigned worker) {
   return net::epoll_io();
 }
 
+// A successor may have written its own meanwhile.
+void remove_pid_file(const std::string& path) {
+  pid_t written = 0;
+  if (std::ifstream(path) >> written && written == getpid()) ::unlink(path.c_str());
+}
+
 class Process {
  public:
   Process(const session::Settings& settings, unsigned workers) : Process(settings, workers, {}) {}
@@ -65,12 +74,14 @@ class Process {
         loop_(nullptr, std::move(guests.waiter)),
         core_(settings, workers, {loop_, *transport_, protocol_, random_, wall_clock_}) {
     core_.set_trim_heap([] { malloc_trim(0); });
+    core_.set_before_listeners_close([this] { remove_socket_files(); });
     for (unsigned w = 0; w < workers; ++w) core_.add_worker(io_of_worker(settings, w));
   }
 
   const session::Settings& settings() const { return core_.snapshot().settings; }
   std::optional<std::string> open_listeners();
   void limit_connections();
+  void remove_socket_files();
   void take_signals(int signals);
 
   SystemRandom random_;
@@ -80,6 +91,7 @@ class Process {
   event_base* const guests_;
   net::Loop loop_;
   std::unique_ptr<log::AccessLog> access_log_;
+  std::vector<std::string> socket_files_;  // of unix listeners; while somebody listens there nobody else takes the path
   ControlCore core_;
   bool running_ = true;
 };
@@ -97,7 +109,10 @@ std::optional<std::string> Process::open_listeners() {
           auto opened = net::listen_on(address, listeners[i].mode);
           if (!opened) return opened.error().what;
           fd = std::move(opened).value();
-          if (address.is_unix()) shared_unix = fd.value();
+          if (address.is_unix()) {
+            shared_unix = fd.value();
+            socket_files_.push_back(address.unix_path());
+          }
           address = address.is_unix() ? address : net::bound_address(fd.value());
         }
         worker->listen(static_cast<std::uint16_t>(i), std::move(fd));
@@ -168,17 +183,18 @@ int Process::run() {
   loop_.set_tick([this] { return core_.tick(); });
   while (running_ && !core_.has_left()) loop_.run_round();
 
+  remove_socket_files();
   for (auto& worker : core_.workers()) worker->post([&worker] { worker->stop(); });
   for (auto& thread : threads) thread.join();
   core_.drop_workers();
-  if (!settings.proxy.pid_file.empty()) ::unlink(settings.proxy.pid_file.c_str());
-  for (const auto& listener : settings.listeners) {
-    for (const auto& address : listener.addresses) {
-      if (address.is_unix()) ::unlink(address.unix_path().c_str());
-    }
-  }
+  if (!settings.proxy.pid_file.empty()) remove_pid_file(settings.proxy.pid_file);
   log::info("limpet has left");
   return 0;
+}
+
+// Before anybody stops listening: a file that nobody listens on may be a successor's at any moment.
+void Process::remove_socket_files() {
+  for (const std::string& path : std::exchange(socket_files_, {})) ::unlink(path.c_str());
 }
 
 void Process::take_signals(int signals) {

@@ -158,7 +158,12 @@ Affinity::Pick Affinity::reserve_balanced(Member& member, const PickRequest& req
   const bool synthetic = pick.new_cookie.empty();
   const std::string key = synthetic ? synthetic_key(random) : pick.new_cookie;
   Shard& shard = shard_of(pool, key);
-  const std::lock_guard lock(shard.mutex);
+  std::unique_lock lock(shard.mutex);
+  // A drain may have begun since, and have looked for its keys already: it would not know of this one.
+  if (!backend.is_available()) {
+    lock.unlock();
+    return reserve_balanced(member, request, random);
+  }
   const auto [found, is_new] = shard.entries.try_emplace(PoolKey{&pool, key});
   Entry& entry = *found;
   shard.idle.remove(entry);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a drain would do, told before it begins.
+// What a drain would do, told before it begins; and when it is over.
 #include "proxy/server/drains.h"
 
 #include <boost/test/unit_test.hpp>
@@ -18,6 +18,12 @@ struct Fixture : session::AffinityFixture {
     tab.request.key = key;
     tab.request.has_key = true;
     shared.affinity.reserve(tab.member, tab.request, chance, clock.now(), told);
+  }
+  void leave_shared() {
+    for (auto& tab : tabs) shared.affinity.release(tab->member, clock.now());
+  }
+  void begin_drain(const std::string& name, const admin::DrainOrder& order) {
+    drains.start(pool(), backend(name), order, false, clock.now());
   }
   ~Fixture() {
     for (auto& tab : tabs) shared.affinity.release(tab->member, clock.now());
@@ -59,6 +65,31 @@ BOOST_AUTO_TEST_CASE(a_plan_says_where_the_sessions_go_and_leaves_all_as_it_is) 
   BOOST_TEST(plan.load_after.at(ranking(key)[1]) == 1U);
   BOOST_TEST(!plan.load_after.contains("a"));
   BOOST_TEST(backend("a").sessions == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_drain_is_over_when_the_backend_is_empty_though_turns_are_left) {
+  for (int i = 0; i < 3; ++i) open_in_shared(key_of("a", i));
+  admin::DrainOrder order;
+  order.over = std::chrono::minutes(1);
+  order.deadline = std::chrono::minutes(2);
+  begin_drain("a", order);
+  BOOST_TEST(drains.status(backend("a"), clock.now()).has_value());
+  clock.advance(std::chrono::seconds(1));
+  leave_shared();
+  drains.step(clock.now());
+  BOOST_TEST((backend("a").state == session::BackendState::Drained));
+  BOOST_TEST(!drains.status(backend("a"), clock.now()).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_paused_drain_is_over_when_the_backend_is_empty) {
+  for (int i = 0; i < 3; ++i) open_in_shared(key_of("a", i));
+  begin_drain("a", {});
+  BOOST_TEST(!drains.act(backend("a"), admin::DrainAction::Pause, clock.now()).has_value());
+  drains.step(clock.now());
+  BOOST_TEST(drains.status(backend("a"), clock.now()).has_value());
+  leave_shared();
+  drains.step(clock.now());
+  BOOST_TEST((backend("a").state == session::BackendState::Drained));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

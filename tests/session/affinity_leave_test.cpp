@@ -12,6 +12,21 @@ namespace {
 using metrics::PickReason;
 using Outcome = Affinity::Outcome;
 
+// Chance is drawn between the choice of a backend and the taking of its place: the moment at which a drain hurts most.
+class DrainBegins final : public Random {
+ public:
+  DrainBegins(Affinity& table, Backend& backend) : table_(table), backend_(backend) {}
+  void fill(void* to, std::size_t size) override {
+    if (backend_.state.exchange(BackendState::Draining) == BackendState::Ready) table_.keys_on(backend_, true);
+    random_.fill(to, size);
+  }
+
+ private:
+  Affinity& table_;
+  Backend& backend_;
+  SeededRandom random_{1};
+};
+
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(affinity_leave, AffinityFixture)
@@ -185,6 +200,22 @@ BOOST_AUTO_TEST_CASE(a_session_without_a_key_falls_back_too) {
   BOOST_TEST(tab.pick.reason == PickReason::Fallback);
   BOOST_TEST(tab.at() != first);
   BOOST_TEST(backend(first).sessions == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_session_without_a_key_does_not_join_a_backend_whose_drain_began_while_it_picked) {
+  for (const bool cookie : {true, false}) {
+    settings.cookie.enabled = cookie;
+    AffinityFixture fixture;
+    fixture.settings = settings;
+    DrainBegins random(fixture.table(), fixture.backend("a"));  // the first of those without a session
+    Tab& tab = fixture.make_tab();
+    tab.pick = fixture.table().reserve(tab.member, tab.request, random, fixture.clock.now(), fixture.told);
+    BOOST_TEST(tab.pick.outcome == Outcome::Picked);
+    BOOST_TEST(tab.at() != "a");
+    BOOST_TEST(fixture.backend("a").sessions == 0U);
+    BOOST_TEST(fixture.backend("a").keys == 0U);
+    if (cookie) BOOST_TEST(fixture.ranking(tab.pick.new_cookie).front() == tab.at());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(two_workers_that_fail_at_different_backends_end_up_together) {
