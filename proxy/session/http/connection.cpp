@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+// See connection.h. process() is the one loop that takes requests from what has come; whatever makes room for more (an
+// exchange that is over, a body that is wanted again, a client that has taken its answers) calls it, and a call from
+// within itself does nothing. What an exchange sends is gathered (send_*) and leaves with flush(). The worker's thread.
 #include "proxy/session/http/connection.h"
 
 #include "proxy/wire/http/http1_writer.h"

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See event_stream.h. Where a farewell may stand is looked for on a copy of the observer: what lies behind that place
+// is not sent, and so must not have been seen.
 #include "proxy/session/http/event_stream.h"
 
 namespace limpet::session {

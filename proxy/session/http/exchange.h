@@ -41,7 +41,7 @@ class Exchange final : public Session,
                        private net::StreamHandler,
                        private Timer {
  public:
-  // `number`: of the client's connection.
+  // `number`: by which the idle upstream connections know the client (upstream_pool.h).
   Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, UpstreamPool::ClientNumber number,
            Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;

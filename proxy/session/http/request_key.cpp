@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// See request_key.h. A value that is empty is none: the next source is asked.
 #include "proxy/session/http/request_key.h"
 
 #include <algorithm>

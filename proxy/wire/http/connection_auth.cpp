@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+// See connection_auth.h. Both schemes stand where any other may: in a list of challenges, or at the head of
+// credentials.
 #include "proxy/wire/http/connection_auth.h"
 
 #include "proxy/wire/grammar.h"
