@@ -41,7 +41,7 @@ class Exchange final : public Session,
                        private net::StreamHandler,
                        private Timer {
  public:
-  // `number`: by which the idle upstream connections know the client (upstream_pool.h).
+  // `number`: by which the idle upstream connections know the client (session/upstream_pool.h).
   Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, UpstreamPool::ClientNumber number,
            Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
