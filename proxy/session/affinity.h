@@ -118,8 +118,8 @@ class Affinity {
     std::string key;
     std::uint32_t sessions = 0;
   };
-  // The keys that `backend` holds and that have an open session, in ascending byte order. Those without are released at
-  // once where `release_idle`.
+  // The keys that `backend` holds and that have an open session there, in ascending byte order. Those without are
+  // released at once where `release_idle`, also while their sessions are still leaving another backend.
   std::vector<KeyOnBackend> keys_on(const Backend& backend, bool release_idle);
 
   // The turn of a key on `from`: its entry moves to the best available backend, and up to `most` of its sessions there

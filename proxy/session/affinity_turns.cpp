@@ -26,6 +26,8 @@ std::vector<Affinity::KeyOnBackend> Affinity::keys_on(const Backend& backend, bo
         result.push_back({entry.first.text, sessions});
       } else if (release_idle && holding.members == nullptr) {
         shard.erase(entry);
+      } else if (release_idle) {
+        Shard::move(entry, nullptr);  // all that it has is on its way out
       }
     }
   }

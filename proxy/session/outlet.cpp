@@ -60,6 +60,7 @@ IoStatus Outlet::send_now(Worker& worker, net::Stream& stream, std::string_view 
   const net::IoResult result = stream.write(&piece, 1);
   if (result.status == IoStatus::Reset) return IoStatus::Reset;
   const std::size_t taken = result.status == IoStatus::Ok ? result.n : 0;
+  note_sent(taken);
   if (taken == bytes.size()) return IoStatus::Ok;
   hold(worker, bytes.substr(taken));
   waiting_->unacknowledged = stream.unacknowledged();
@@ -91,6 +92,7 @@ IoStatus Outlet::send(Worker& worker, net::Stream& stream, iovec* pieces, int co
     const net::IoResult result = stream.write(pieces, part);
     if (result.status == IoStatus::Reset) return IoStatus::Reset;
     std::size_t taken = result.status == IoStatus::Ok ? result.n : 0;
+    note_sent(taken);
     int i = 0;
     while (i < part && taken >= pieces[i].iov_len) taken -= pieces[i++].iov_len;
     pieces += i;

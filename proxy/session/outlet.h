@@ -60,10 +60,15 @@ class Outlet {
   net::IoStatus post(Worker& worker, net::Stream& stream, const iovec* pieces, int count, std::size_t size);
   net::IoStatus send_posted_now(Worker& worker);
 
+  // Beside a queue that is empty.
+  void note_sent(std::size_t size) {
+    if (waiting_ != nullptr) waiting_->unacknowledged += static_cast<std::uint32_t>(size);
+  }
+
   struct Waiting {
     Buffer queue;  // empty: only what the peer has yet to acknowledge is looked after
     Time stalled_since{};
-    std::uint32_t unacknowledged = 0;  // at stalled_since
+    std::uint32_t unacknowledged = 0;  // at stalled_since, and what was sent since then: unchanged it has taken nothing
   };
   std::unique_ptr<Waiting> waiting_;  // only while a peer is waited for: an idle session pays for a pointer
   std::uint32_t parcel_ = 0;          // in the outbox, where something is: the number of its parcel, from 1

@@ -89,7 +89,7 @@ void Relay::shut(End& to) {
 }
 
 bool Relay::all_taken(End& end) {
-  if (end.stream != nullptr) end.outlet.send_posted(worker_);
+  if (end.stream != nullptr && end.outlet.send_posted(worker_) == IoStatus::Reset) torn_ = true;
   return end.outlet.empty();
 }
 

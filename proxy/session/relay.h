@@ -93,7 +93,7 @@ class Relay : public Session, protected net::StreamHandler, protected Timer {
   }
   // FIN, behind what waits.
   void shut(End& to);
-  // Nothing waits for it, or it is gone. What was put off is sent.
+  // Nothing waits for it, or it is gone: what was put off is sent, and if that is refused the session is torn.
   bool all_taken(End& end);
   // Closes the connection. What still waits for it is lost, and the session torn.
   void release(End& end);

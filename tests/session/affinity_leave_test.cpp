@@ -143,6 +143,22 @@ BOOST_AUTO_TEST_CASE(a_drain_sees_the_keys_with_sessions_and_releases_the_others
   BOOST_TEST(table().keys_on(backend("a"), true).empty());
 }
 
+// As where two backends are redeployed one right after the other.
+BOOST_AUTO_TEST_CASE(a_drain_releases_a_key_that_has_come_but_whose_sessions_are_still_leaving_another) {
+  const std::string key = key_of("a");
+  open(key);
+  backend("a").state = BackendState::Draining;
+  BOOST_TEST_REQUIRE(table().take_turn(pool(), key, backend("a"), SIZE_MAX, true, told));
+  Backend& next = *table().find(pool(), key, clock.now()).backend;
+  next.state = BackendState::Draining;
+  BOOST_TEST(table().keys_on(next, false).empty());
+  BOOST_TEST(table().find(pool(), key, clock.now()).backend == &next);
+  BOOST_TEST(table().keys_on(next, true).empty());
+  BOOST_TEST(next.keys == 0U);
+  const Tab& back = open(key);
+  BOOST_TEST((back.at() != "a" && back.at() != next.name));
+}
+
 BOOST_AUTO_TEST_CASE(the_last_session_of_a_key_takes_it_off_a_backend_that_drains) {
   const std::string key = key_of("a");
   Tab& tab = open(key);

@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(nobody_hears_where_there_is_no_handler) {
   BOOST_TEST(one.refused.empty());
 }
 
-BOOST_AUTO_TEST_CASE(settling_tells_at_once_what_is_taken) {
+BOOST_AUTO_TEST_CASE(sending_what_was_put_off_tells_at_once_what_is_taken) {
   one.script.room = 3;
   in_batch([&] {
     send(one, "hello");
@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(a_parcel_that_its_outlet_does_not_know_of_is_not_sent) {
 }
 
 // As a session that ends when its client is gone lets go of its backend.
-BOOST_AUTO_TEST_CASE(a_handler_may_settle_and_drop_what_comes_behind) {
+BOOST_AUTO_TEST_CASE(a_handler_may_add_to_and_drop_what_comes_behind) {
   one.script.refuses_writes = true;
   one.then = [&] {
     send(other, "!");

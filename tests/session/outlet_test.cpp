@@ -308,6 +308,26 @@ BOOST_AUTO_TEST_CASE(a_peer_that_acknowledges_nothing_of_what_is_on_its_way_is_s
   BOOST_TEST(!stalled_for(std::chrono::seconds(10)));
 }
 
+// What is sent meanwhile is no sign of life, nor does it hide one.
+BOOST_AUTO_TEST_CASE(what_is_sent_meanwhile_does_not_count_as_acknowledged) {
+  peer.unacknowledged = 500;
+  BOOST_TEST_REQUIRE(outlet.unacknowledged(*stream, worker.now()));
+  send("one");
+  send_pieces({"two", "three"});
+  peer.unacknowledged = 511;
+  pass(std::chrono::seconds(10));
+  BOOST_TEST(stalled_for(std::chrono::seconds(10)));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_acknowledges_as_much_as_it_is_sent_is_not_stalled) {
+  peer.unacknowledged = 11;
+  BOOST_TEST_REQUIRE(outlet.unacknowledged(*stream, worker.now()));
+  send("one");
+  send_pieces({"two", "three"});
+  pass(std::chrono::seconds(10));
+  BOOST_TEST(!stalled_for(std::chrono::seconds(10)));
+}
+
 BOOST_AUTO_TEST_CASE(bytes_go_out_at_once_while_others_are_on_their_way) {
   peer.unacknowledged = 5;
   BOOST_TEST_REQUIRE(outlet.unacknowledged(*stream, worker.now()));

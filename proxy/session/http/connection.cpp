@@ -129,7 +129,7 @@ void HttpConnection::process(std::string_view bytes) {
   processing_ = false;
   if (state_ == State::Closing || state_ == State::Closed) return;
   input_.append(bytes);
-  if (eof_ && state_ == State::Idle && nothing_waits()) close_politely();
+  if (eof_) after_eof();
 }
 
 std::size_t HttpConnection::take_head(std::string_view bytes, bool& progressed) {
@@ -241,17 +241,23 @@ void HttpConnection::on_timer() {
 
 void HttpConnection::client_eof() {
   eof_ = true;
+  after_eof();
+}
+
+// Nothing more comes than what has come, of which all that can be taken now has been.
+void HttpConnection::after_eof() {
   switch (state_) {
   case State::Waiting:
     if (exchange_) exchange_->client_eof();
     return;
   case State::Body:
+    if (!input_.empty()) return;               // it is not wanted yet
     if (exchange_) exchange_->client_reset();  // a request that will never be complete
     return close_now();
   case State::Idle:
     if (!send_posted()) return;
-    if (!outlet_.empty()) return close_politely();
-    return close_now();
+    if (nothing_waits()) close_politely();
+    return;
   case State::Head:
     return close_now();
   case State::Closing:

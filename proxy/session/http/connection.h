@@ -75,6 +75,7 @@ class HttpConnection final : public Owned,
   std::size_t take_body(std::string_view bytes, bool& progressed);
   void refuse(const wire::HeadResult& bad);
   void client_eof();
+  void after_eof();
   void client_gone();
   void await_request();
   bool nothing_waits() const;

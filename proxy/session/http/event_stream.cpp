@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See event_stream.h. Where one may stand is the observer's to tell (wire/sse_observer.h, WHATWG HTML §9.2); this file
-// decides what is sent there.
+// See event_stream.h. Where a farewell may stand is looked for on a copy of the observer: what lies behind that place
+// is not sent, and so must not have been seen.
 #include "proxy/session/http/event_stream.h"
 
 namespace limpet::session {

@@ -161,6 +161,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
 
   body_ = wire::BodyDecoder(head.framing, head.length);
   upstream_.may_serve_again = head.keep_alive && head.http11 && head.framing != wire::Framing::UntilClose;
+  if (is_stream && request_.is_last && !body_.done()) return client_eof();
   if (body_.done() && more_follows) said_too_much();
   upstream_.binds = upstream_.binds || wire::has_connection_challenge(head.fields);
   if (upstream_.binds) {

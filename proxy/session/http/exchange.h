@@ -41,7 +41,7 @@ class Exchange final : public Session,
                        private net::StreamHandler,
                        private Timer {
  public:
-  // `number`: of the client's connection.
+  // `number`: by which the idle upstream connections know the client (session/upstream_pool.h).
   Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, UpstreamPool::ClientNumber number,
            Spares<wire::RequestHead>::Lease head);
   ~Exchange() override;
@@ -53,7 +53,7 @@ class Exchange final : public Session,
   // Pieces of the request's content, valid during the call. Called once with `last`, also where there is no body.
   void request_body(const std::vector<std::string_view>& pieces, bool last, const wire::Fields* trailers);
   void request_broken();
-  void client_eof();       // no more requests; this one is complete
+  void client_eof();       // no more requests; this one is complete. May be called again
   void client_reset();     // the client is gone; ends the exchange without calling back
   void client_drained();   // some of what was pending has been taken
   void client_backs_up();  // something is pending since the batch is over
@@ -210,6 +210,7 @@ class Exchange final : public Session,
     bool over_tls = false;        // the client came over TLS to a trusted proxy
     bool sent = false;            // something of it was, to a backend
     bool done = false;            // all of it has come
+    bool is_last = false;         // the client has sent its FIN behind it
     bool acknowledged = false;    // by the backend's side, all of it
     bool lags = false;            // it may take a while until it is
     std::size_t left = 0;         // bytes that were not acknowledged at `moved_at`

@@ -147,8 +147,10 @@ void Exchange::keep_backend() {
   }
 }
 
+// An answer that would go on by itself is given up; what may yet turn out to be one is asked again when it does.
 void Exchange::client_eof() {
   if (state_ == State::Over) return;
+  request_.is_last = true;
   const Protocol protocol = record_->protocol();
   if (protocol != Protocol::Sse && protocol != Protocol::LongPoll && protocol != Protocol::WebSocket) return;
   drop_backend();

@@ -180,7 +180,9 @@ bool Exchange::carry_out(Due due) {
   case Due::LongPoll:
     record_->set_protocol(Protocol::LongPoll);
     record_->count_opened(client_.version());
-    break;
+    if (!request_.is_last) break;
+    client_eof();
+    return false;
   case Due::Probe:
     probe_both();
     break;

@@ -99,8 +99,7 @@ void WebSocketSession::after_close(End& from, bool lets_client_go) {
   if (phase_ == Phase::Closing) {
     // The other answers and the backend closes, which ends the session. Bounded, should either not.
     begin(Phase::Closing);
-    if (lets_client_go) client_.outlet.send_posted(worker_);
-    if (lets_client_go && client_.outlet.empty()) release(client_);
+    if (lets_client_go && all_taken(client_)) release(client_);
   } else if (phase_ == Phase::BackendLost) {
     end_without_backend();
   } else if (is_client(from) && phase_ == Phase::CloseSent) {

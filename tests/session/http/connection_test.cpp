@@ -9,6 +9,7 @@
 
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
+#include <cerrno>
 #include <functional>
 #include <memory>
 #include <string>
@@ -81,6 +82,11 @@ class Rig {
     char buffer[4096];
     const ssize_t n = ::recv(backend_.value(), buffer, sizeof buffer, 0);
     return {buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
+  }
+  // Its connection was closed.
+  bool backend_is_left() {
+    char byte;
+    return ::recv(backend_.value(), &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
   }
   // In a batch the client's side is stepped behind what its backend has said.
   void run_round() {
@@ -416,6 +422,65 @@ BOOST_AUTO_TEST_CASE(a_client_that_says_fin_behind_a_line_end_is_let_go) {
   early.run_rounds();
   BOOST_TEST(early.client.written.ends_with("\r\n\r\naa"));
   BOOST_TEST(early.client.closed);
+}
+
+// --- a FIN of the client's ---
+
+// A session that would go on by itself has nobody left to go on for, whenever it is known what it is.
+BOOST_DATA_TEST_CASE(a_stream_is_given_up_whose_client_had_said_fin_before_it_was_one,
+                     boost::unit_test::data::make({false, true}), batched) {
+  Rig rig(batched);
+  rig.asks(kGet);
+  rig.client.brings_eof();
+  rig.run_rounds();
+  BOOST_TEST(!rig.client.closed);
+  rig.backend_says(kStream);
+  rig.run_rounds();
+  BOOST_TEST(rig.client.closed);
+  BOOST_TEST(rig.backend_is_left());
+}
+
+BOOST_AUTO_TEST_CASE(a_poll_is_given_up_whose_client_had_said_fin_before_it_was_one) {
+  Rig rig(false);
+  rig.asks(kGet);
+  rig.client.brings_eof();
+  rig.run_rounds();
+  BOOST_TEST(!rig.client.closed);
+  rig.pass(seconds(6));
+  BOOST_TEST(rig.client.closed);
+  BOOST_TEST(rig.backend_is_left());
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_came_before_the_fin_is_still_answered_and_a_stream_given_up) {
+  const std::string stream = "GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
+  for (const bool is_stream : {false, true}) {
+    Rig rig(false);
+    rig.asks(std::string(kGet) + (is_stream ? stream : std::string(kGet)));
+    rig.client.brings_eof();
+    rig.run_rounds();
+    rig.backend_says(kWhole);
+    rig.run_rounds();
+    BOOST_TEST(rig.client.closed == is_stream);
+    if (is_stream) continue;
+    rig.backend_says(kWhole);
+    rig.run_rounds();
+    BOOST_TEST(count_of(rig.client.written, "\r\n\r\naa") == 2U);
+    BOOST_TEST(rig.client.closed);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_will_never_be_complete_is_not_waited_for) {
+  for (const std::string_view part : {"GET / HT", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nbo",
+                                      "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbo"}) {
+    Rig rig(false);
+    rig.asks(std::string(kGet) + std::string(part));
+    rig.client.brings_eof();
+    rig.run_rounds();
+    rig.backend_says(kWhole);
+    rig.run_rounds();
+    BOOST_TEST(count_of(rig.client.written, "\r\n\r\naa") == 1U);
+    BOOST_TEST(rig.client.closed);
+  }
 }
 
 // --- bytes of another connection ---

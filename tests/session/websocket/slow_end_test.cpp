@@ -367,6 +367,23 @@ BOOST_AUTO_TEST_CASE(a_backends_own_close_that_a_dismissed_client_does_not_take_
   ended_as(CloseReason::Cut);
 }
 
+// The client's last message and its FIN come in one round, and the backend, which has said its own, turns out to be
+// gone.
+BOOST_AUTO_TEST_CASE(a_drain_counts_a_session_as_cut_whose_last_message_is_refused) {
+  open();
+  farewell();
+  backend.sends_fin();
+  backend.script.refuses_writes = true;
+  client.script.brings(client.frame(kText, "lost"));
+  client.script.brings_eof();
+  in_round([&] {
+    while (client.script.step()) {
+    }
+  });
+  run();
+  ended_as(CloseReason::Cut);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::session
