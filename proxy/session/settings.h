@@ -95,7 +95,7 @@ struct WebSocketSettings {
   std::vector<std::string> allowed_origins;  // for SSE, too
   milliseconds idle_timeout{3600000};
   milliseconds ping_interval{30000};  // 0: off
-  milliseconds close_timeout{5000};  // from when the peer has acknowledged all; ten times this at most
+  milliseconds close_timeout{5000};   // from when the peer has acknowledged all; ten times this at most
   std::uint16_t drain_code = 1012;
   bool operator==(const WebSocketSettings&) const = default;
 };

@@ -4,7 +4,8 @@
 //   limpet-sim --seed N [--trace]        one seed
 //   limpet-sim --seeds FROM-TO           many, and what occurred in them
 //   limpet-sim --seeds … --everything-occurs   fails where a class of event did not
-//   limpet-sim --plant FAULT …           with a planted fault (a name of planted_fault.h); 0 where it is found
+//   limpet-sim --plant FAULT …           with a planted fault (a name of proxy/base/planted_fault.h); 0 where it is
+//   found
 #include <unistd.h>
 
 #include <array>

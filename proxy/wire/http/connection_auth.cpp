@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See connection_auth.h. Schemes are looked for wherever one may stand, inside quotes, too: to take something for a login
-// that is none costs a connection, to overlook one would lend a user to others.
+// See connection_auth.h. Schemes are looked for wherever one may stand, inside quotes, too: to take something for a
+// login that is none costs a connection, to overlook one would lend a user to others.
 #include "proxy/wire/http/connection_auth.h"
 
 #include "proxy/wire/grammar.h"
