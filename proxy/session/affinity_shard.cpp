@@ -5,7 +5,8 @@
 namespace limpet::session {
 
 void Affinity::Shard::move(Entry& entry, Backend* to) {
-  auto& [key, holding] = entry;
+  const PoolKey& key = entry.first;
+  Holding& holding = entry.second;
   if (holding.backend == to) return;
   const auto count = [&](Backend* backend, int change) {
     if (backend == nullptr) return;
