@@ -138,9 +138,14 @@ bool Exchange::admit(std::size_t head_size) {
     answer(403, CloseReason::Limit, "this origin is not allowed");
     return false;
   }
-  if (is_websocket && worker_.shared().draining.load(std::memory_order_relaxed)) {
+  const bool begins_anew = is_websocket || request_.shape == Protocol::Sse;  // and would soon have to leave
+  if (begins_anew && worker_.shared().draining.load(std::memory_order_relaxed)) {
     cells.reject(RejectReason::Draining);
-    answer(503, CloseReason::Shutdown, "this proxy is leaving", "Retry-After", retry_after());
+    if (is_websocket) {
+      answer(503, CloseReason::Shutdown, "this proxy is leaving", "Retry-After", retry_after());
+    } else {
+      answer_unavailable(503, CloseReason::Shutdown);
+    }
     return false;
   }
   switch (listener.gate->open_session(client, worker_.now())) {
