@@ -228,7 +228,7 @@ void Affinity::expect_release(const Member& member) {
   if (member.entry != nullptr) prefetch(*member.entry);
 }
 
-void Affinity::learn(const Member& member, std::string_view id, Time now) {
+void Affinity::learn(const Member& member, std::string_view id, bool also_after_turn, Time now) {
   before_shared_call();
   if (member.entry == nullptr || id.empty() || id.size() > LearnedIds::kMaxId) return;
   auto& [key, holding] = *member.entry;
@@ -236,8 +236,9 @@ void Affinity::learn(const Member& member, std::string_view id, Time now) {
   {
     Shard& shard = shard_of(*key.pool, key.text);
     const std::lock_guard lock(shard.mutex);
-    if (holding.backend != member.backend) return;  // its turn has come meanwhile
-    holding.has_learned = true;
+    const bool turn_has_come = holding.backend != member.backend;
+    if (turn_has_come && !also_after_turn) return;
+    if (!turn_has_come) holding.has_learned = true;
   }
   learned_.learn(*key.pool, id, key.text, *member.backend, now);  // the entry stays: it holds this session
 }

@@ -103,8 +103,10 @@ class Affinity {
   // release() will be called soon: what it needs is fetched meanwhile.
   static void expect_release(const Member& member);
 
-  // A backend has handed out `id` in answer to a request under member's key.
-  void learn(const Member& member, std::string_view id, Time now);
+  // A backend has handed out `id` in answer to a request under member's key. Where that key's turn has come meanwhile
+  // the id is learned only with `also_after_turn`: it leads to the old backend, where its session is, and so is gone
+  // for all but what may still reach that.
+  void learn(const Member& member, std::string_view id, bool also_after_turn, Time now);
   // limpet itself has told the client that this learned session is over: the id is recognised as closed for a while,
   // or, without `as_closed`, unknown from now on.
   void forget(const Pool& pool, std::string_view id, bool as_closed, Time now);

@@ -16,7 +16,7 @@ struct Fixture : AffinityFixture {
   // A session of `key` on "a" whose backend hands out an id, and that has ended.
   void learn_and_close(const std::string& key, const std::string& id) {
     Tab& tab = open(key);
-    table().learn(tab.member, id, clock.now());
+    table().learn(tab.member, id, false, clock.now());
     close(tab);
   }
   void forget(const std::string& id, bool as_closed) { table().forget(pool(), id, as_closed, clock.now()); }
@@ -29,7 +29,7 @@ BOOST_FIXTURE_TEST_SUITE(affinity_learned, Fixture)
 
 BOOST_AUTO_TEST_CASE(a_learned_id_leads_to_its_backend_under_the_key_that_brought_it) {
   Tab& first = open(key);
-  table().learn(first.member, "sid", clock.now());
+  table().learn(first.member, "sid", false, clock.now());
   const Tab& second = open_learned("sid");
   BOOST_TEST(second.pick.reason == PickReason::Learned);
   BOOST_TEST(second.at() == "a");
@@ -82,7 +82,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_without_a_key_is_kept_for_its_learned_id, Affi
   settings.cookie.enabled = false;
   Tab& tab = open();
   const std::string at = tab.at();
-  table().learn(tab.member, "sid", clock.now());
+  table().learn(tab.member, "sid", false, clock.now());
   close(tab);
   for (int i = 0; i < 3; ++i) open();  // the balance would go elsewhere now
   clock.advance(minutes(59));
@@ -94,7 +94,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_without_a_key_is_kept_for_its_learned_id, Affi
 
 BOOST_AUTO_TEST_CASE(after_the_turn_of_its_key_an_id_is_gone) {
   Tab& tab = open(key);
-  table().learn(tab.member, "sid", clock.now());
+  table().learn(tab.member, "sid", false, clock.now());
   backend("a").state = BackendState::Draining;
   BOOST_TEST(open_learned("sid").pick.outcome == Outcome::Picked);  // until the turn
   turn(key, "a");
@@ -105,7 +105,7 @@ BOOST_AUTO_TEST_CASE(after_the_turn_of_its_key_an_id_is_gone) {
 
 BOOST_AUTO_TEST_CASE(the_last_words_of_a_learned_session_reach_its_old_backend_while_that_is_up) {
   Tab& tab = open(key);
-  table().learn(tab.member, "sid", clock.now());
+  table().learn(tab.member, "sid", false, clock.now());
   backend("a").state = BackendState::Draining;
   turn(key, "a");
   Tab& words = open_learned("sid", true);
@@ -215,18 +215,26 @@ BOOST_AUTO_TEST_CASE(a_forgotten_id_is_unknown_at_once) {
   BOOST_TEST(open_learned("never").pick.reason == PickReason::Balance);
 }
 
-BOOST_AUTO_TEST_CASE(what_a_backend_hands_out_after_the_turn_is_not_learned) {
+BOOST_AUTO_TEST_CASE(what_a_backend_hands_out_after_the_turn_is_gone_but_for_its_last_messages) {
   Tab& tab = open(key);
   turn(key, "a");
-  table().learn(tab.member, "late", clock.now());
+  table().learn(tab.member, "late", true, clock.now());
+  BOOST_TEST(open_learned("late").pick.outcome == Outcome::Gone);
+  BOOST_TEST(open_learned("late", true).at() == "a");
+}
+
+BOOST_AUTO_TEST_CASE(what_counts_as_absent_where_it_is_gone_is_not_learned_after_the_turn) {
+  Tab& tab = open(key);
+  turn(key, "a");
+  table().learn(tab.member, "late", false, clock.now());
   BOOST_TEST(open_learned("late").pick.reason == PickReason::Balance);
 }
 
 BOOST_AUTO_TEST_CASE(empty_and_huge_ids_are_not_learned) {
   Tab& tab = open(key);
-  table().learn(tab.member, "", clock.now());
-  table().learn(tab.member, std::string(257, 'x'), clock.now());
-  table().learn(tab.member, std::string(256, 'y'), clock.now());
+  table().learn(tab.member, "", false, clock.now());
+  table().learn(tab.member, std::string(257, 'x'), false, clock.now());
+  table().learn(tab.member, std::string(256, 'y'), false, clock.now());
   BOOST_TEST(open_learned(std::string(257, 'x')).pick.reason == PickReason::Balance);
   BOOST_TEST(open_learned(std::string(256, 'y')).pick.reason == PickReason::Learned);
 }
@@ -235,7 +243,7 @@ BOOST_AUTO_TEST_CASE(the_table_of_ids_is_bounded) {
   max_keys = 64 * 2;
   Tab& tab = open(key);
   for (int i = 0; i < 2000; ++i) {
-    table().learn(tab.member, "sid" + std::to_string(i), clock.now());
+    table().learn(tab.member, "sid" + std::to_string(i), false, clock.now());
     clock.advance(milliseconds(1));
   }
   int known = 0;

@@ -52,7 +52,7 @@ class Model : public AffinityFixture {
     case 9:
       return with_open([this](Tab& tab) {
         ids_.push_back("id" + std::to_string(random_() % 20));
-        table().learn(tab.member, ids_.back(), clock.now());
+        table().learn(tab.member, ids_.back(), false, clock.now());
       });
     case 10:
       return open_learned_one();
@@ -421,7 +421,7 @@ BOOST_FIXTURE_TEST_CASE(four_threads_and_a_control_loop_leave_nothing_behind, Ra
           table().reserve_next(some.member, some.request, clock.now(), told_here);
           break;
         case 2:
-          table().learn(some.member, "id" + std::to_string(random() % 10), clock.now());
+          table().learn(some.member, "id" + std::to_string(random() % 10), false, clock.now());
           break;
         default:
           table().release(some.member, clock.now());

@@ -33,7 +33,7 @@ struct Story : AffinityFixture {
         note(open_learned("id" + number, true));
         break;
       case 4:
-        if (!tabs.empty()) table().learn(tabs[random() % tabs.size()]->member, "id" + number, clock.now());
+        if (!tabs.empty()) table().learn(tabs[random() % tabs.size()]->member, "id" + number, false, clock.now());
         break;
       case 5:
       case 6:
@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(of_too_many_learned_ids_the_one_used_longest_ago_is_forgott
   const std::string key = fixture.key_of("a");
   const Tab& tab = fixture.open(key);
   int known = 0;
-  for (int i = 0; i < 500; ++i) fixture.table().learn(tab.member, "id" + std::to_string(i), fixture.clock.now());
+  for (int i = 0; i < 500; ++i) fixture.table().learn(tab.member, "id" + std::to_string(i), false, fixture.clock.now());
   for (int i = 0; i < 500; ++i) {
     known += fixture.open_learned("id" + std::to_string(i)).pick.reason == metrics::PickReason::Learned ? 1 : 0;
   }

@@ -141,7 +141,7 @@ struct Fixture : Connector::Owner {
     SessionRefs departing;
     shared.affinity.reserve(first.member, request, worker->random(), clock.now(), departing);
     first.picked(PickReason::Hash);
-    shared.affinity.learn(first.member, id, clock.now());
+    shared.affinity.learn(first.member, id, false, clock.now());
     connector->request().learned_id = id;
   }
 

@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(a_session_keeps_its_removed_backend_and_so_does_a_key) {
 
 BOOST_AUTO_TEST_CASE(the_learned_ids_of_a_buried_backend_are_known_as_closed) {
   Tab& tab = open_at("a");
-  table().learn(tab.member, "sid", clock.now());
+  table().learn(tab.member, "sid", false, clock.now());
   close(tab);
   BOOST_TEST(backend("a").learned_ids == 1U);
   Backend& a = backend("a");
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(a_session_that_comes_while_the_ids_are_closed_is_waited_for
 
 BOOST_AUTO_TEST_CASE(a_learned_id_brings_no_new_key_to_a_removed_backend) {
   Tab& tab = open_at("a");
-  table().learn(tab.member, "sid", clock.now());
+  table().learn(tab.member, "sid", false, clock.now());
   close(tab);
   Backend& a = backend("a");
   table().keys_on(a, true);

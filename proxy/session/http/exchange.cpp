@@ -136,7 +136,7 @@ bool Exchange::take_head(std::string_view& bytes) {
 
 void Exchange::learn_from(const wire::ResponseHead& head) {
   for (const auto& id : handed_out(pool_->settings(), head)) {
-    worker_.shared().affinity.learn(record_->member, id.id, worker_.now());
+    worker_.shared().affinity.learn(record_->member, id.id, id.kind != LearnSource::Kind::Cookie, worker_.now());
   }
 }
 
@@ -286,7 +286,7 @@ void Exchange::sniff_engine_io(const std::vector<std::string_view>& pieces) {
   for (const auto piece : pieces) *sniffed_ += piece.substr(0, kMostSniffed);
   const auto sid = wire::engine_io_sid(*sniffed_);
   if (sid) {
-    worker_.shared().affinity.learn(record_->member, engine_io_id(*sid).id, worker_.now());
+    worker_.shared().affinity.learn(record_->member, engine_io_id(*sid).id, true, worker_.now());
   }
   if (sid || sniffed_->size() >= kMostSniffed) sniffed_.reset();
 }

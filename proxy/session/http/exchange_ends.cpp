@@ -7,11 +7,19 @@
 
 namespace limpet::session {
 
+namespace {
+
+constexpr Duration kStale = std::chrono::seconds(1);  // a kept connection that the backend had closed is lost sooner
+
+}  // namespace
+
 // Of a connection that was of no use: true where the request goes out on another one.
 bool Exchange::ask_again(bool fresh) {
   // A login would go on in the middle.
   if (upstream_.origin == Connector::Origin::Bound) return false;
   if (!request_.repeatable || !input_.empty() || response_.informational > 0) return false;
+  // The lost connection may have held what a poll had waited for, which nobody says twice.
+  if (record_->protocol() == Protocol::LongPoll && worker_.now() >= request_.sent_at + kStale) return false;
   worker_.retire(std::move(backend_));
   to_backend_.drop(worker_);
   to_backend_.hold(worker_, *request_text_);
