@@ -140,6 +140,11 @@ Scenario Scenario::of(std::uint64_t seed) {
     scenario.latency = 500us;
     scenario.takes = 30s;
   }
+  // Who gives up before an answer can have come back over such a link is not the proxy's to help.
+  auto pool = std::make_shared<session::PoolSettings>(*scenario.settings.pools[0]);
+  pool->connect_timeout =
+      std::max(pool->connect_timeout, std::chrono::ceil<std::chrono::milliseconds>(5 * scenario.latency));
+  scenario.settings.pools[0] = pool;
   return scenario;
 }
 
