@@ -186,6 +186,14 @@ bool Affinity::is_still_placed(const Member& member) {
   return holding.backend == member.backend && !member.leaving;
 }
 
+bool Affinity::may_follow(const Member& member, const std::vector<BackendId>& tried) {
+  if (member.entry == nullptr || tried.empty()) return true;
+  const auto& [key, holding] = *member.entry;
+  Shard& shard = shard_of(*key.pool, key.text);
+  const std::lock_guard lock(shard.mutex);
+  return holding.backend == nullptr || !was_tried(tried, *holding.backend);
+}
+
 Affinity::Pick Affinity::reserve_next(Member& member, const PickRequest& request, Time, SessionRefs& departing) {
   before_shared_call();
   Entry& entry = *member.entry;

@@ -36,7 +36,7 @@ void Connector::start() {
 }
 
 void Connector::reopen(bool fresh) {
-  if (!may_stay() && !worker_.shared().affinity.is_still_placed(record_.member)) return pick_again(false);
+  if (has_to_follow()) return pick_again(false);
   dial(fresh);
 }
 
@@ -44,10 +44,18 @@ void Connector::stop() {
   worker_.retire(end_connect());
 }
 
-void Connector::key_moved() {
-  if (stream_ == nullptr || may_stay() || planted(Planted::TurnIgnored)) return;
+bool Connector::key_moved() {
+  if (stream_ == nullptr || may_stay() || planted(Planted::TurnIgnored)) return true;
+  if (!worker_.shared().affinity.may_follow(record_.member, request_.tried)) return false;
   stop();
   pick_again(false);
+  return true;
+}
+
+bool Connector::has_to_follow() {
+  auto& affinity = worker_.shared().affinity;
+  return !may_stay() && !affinity.is_still_placed(record_.member) &&
+         affinity.may_follow(record_.member, request_.tried);
 }
 
 void Connector::backend_down(const Backend& backend) {
@@ -141,7 +149,7 @@ void Connector::on_ready(net::Stream&, bool, bool) {
   if (const auto why = stream_->failure()) return failed(Failure::Refused, why->code);
   auto stream = end_connect();
   // Its key may have moved without its having heard of it yet.
-  if (!may_stay() && !planted(Planted::TurnIgnored) && !worker_.shared().affinity.is_still_placed(record_.member)) {
+  if (!planted(Planted::TurnIgnored) && has_to_follow()) {
     worker_.retire(std::move(stream));
     return pick_again(false);
   }

@@ -78,8 +78,9 @@ class Connector final : public Recycled<Connector>, private net::StreamHandler, 
   // The session ends. The owner is not called any more.
   void stop();
 
-  // The session was told to leave the backend that it is connecting to, as its key has moved: it picks again.
-  void key_moved();
+  // The session was told to leave the backend that it is connecting to, as its key has moved: it picks again. False
+  // where it does not, having failed where its key is now: it stays, and leaves as soon as it is open.
+  bool key_moved();
   // The checks call this backend down. Who connects to it leaves where another is available; else it waits on.
   void backend_down(const Backend& backend);
 
@@ -99,6 +100,8 @@ class Connector final : public Recycled<Connector>, private net::StreamHandler, 
   std::unique_ptr<net::Stream> end_connect();  // null: none was under way
   void opened(std::unique_ptr<net::Stream> stream, Origin origin);
   void failed(Failure why, int error);
+  // The key has moved, and the session can go where it is now.
+  bool has_to_follow();
   // A learned session may have more to say to its backend after the key's turn.
   bool may_stay() const { return learned_ && request_.reaches_old_backend; }
 

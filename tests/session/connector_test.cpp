@@ -237,6 +237,35 @@ BOOST_AUTO_TEST_CASE(where_one_refuses_the_next_of_the_ranking_takes_the_session
   BOOST_TEST(failed == "a");
 }
 
+// Two sessions of a key, each of which has failed where the other connects to, would move it to and fro for ever.
+BOOST_AUTO_TEST_CASE(who_has_failed_where_its_key_is_now_stays_and_does_not_move_it_back) {
+  dials_wait();
+  start(key);
+  comes_out(ECONNREFUSED);
+  BOOST_TEST(holder() == second());
+  {
+    NoSession other;
+    SessionRecord theirs(*worker, other, Protocol::Http, 0, net::IpAddress::parse("127.0.0.8").value(), 9);
+    other.its_record = &theirs;
+    Affinity::PickRequest request;
+    request.pool = pool.get();
+    request.key = key;
+    request.has_key = true;
+    SessionRefs departing;
+    shared.affinity.reserve(theirs.member, request, worker->random(), clock.now(), departing);
+    theirs.picked(PickReason::Live);
+    request.tried = {backend(second()).id};
+    shared.affinity.reserve_next(theirs.member, request, clock.now(), departing);
+    BOOST_TEST(holder() == "a");
+    BOOST_TEST(!connector->key_moved());
+    comes_out(0);
+  }
+  BOOST_TEST(dialled() == "a" + second());
+  BOOST_TEST(stream != nullptr);
+  BOOST_TEST(!key_moved);
+  BOOST_TEST(holder() == "a");
+}
+
 BOOST_AUTO_TEST_CASE(where_one_does_not_answer_the_next_takes_it) {
   dials_wait();
   start(key);

@@ -198,7 +198,7 @@ void Exchange::farewell(CloseReason reason) {
   // Who has not come to the place that it is told to leave goes elsewhere at once; when the process leaves there is
   // nowhere better.
   const bool follows = state_ == State::Opening && connector_ != nullptr && reason != CloseReason::Shutdown;
-  if (follows && !worker_.shared().affinity.is_still_placed(record_->member)) return connector_->key_moved();
+  if (follows && !worker_.shared().affinity.is_still_placed(record_->member) && connector_->key_moved()) return;
   leaving_ = reason;
   // Before the response has begun the key's move is noticed on asking again, or the farewell follows as soon as it is
   // open.
