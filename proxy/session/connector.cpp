@@ -45,8 +45,8 @@ void Connector::stop() {
 }
 
 bool Connector::key_moved() {
-  if (stream_ == nullptr || may_stay() || planted(Planted::TurnIgnored)) return true;
-  if (!worker_.shared().affinity.may_follow(record_.member, request_.tried)) return false;
+  if (stream_ == nullptr || planted(Planted::TurnIgnored)) return true;
+  if (may_stay() || !worker_.shared().affinity.may_follow(record_.member, request_.tried)) return false;
   stop();
   pick_again(false);
   return true;

@@ -79,7 +79,8 @@ class Connector final : public Recycled<Connector>, private net::StreamHandler, 
   void stop();
 
   // The session was told to leave the backend that it is connecting to, as its key has moved: it picks again. False
-  // where it does not, having failed where its key is now: it stays, and leaves as soon as it is open.
+  // where it does not, having failed where its key is now, or more to say where it was: it stays, and leaves as soon as
+  // it is open and at an end.
   bool key_moved();
   // The checks call this backend down. Who connects to it leaves where another is available; else it waits on.
   void backend_down(const Backend& backend);
