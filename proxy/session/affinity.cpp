@@ -188,6 +188,7 @@ bool Affinity::is_still_placed(const Member& member) {
 
 bool Affinity::may_follow(const Member& member, const std::vector<BackendId>& tried) {
   if (member.entry == nullptr || tried.empty()) return true;
+  if (!member.backend->is_ready()) return true;  // nobody comes back to it, so the key comes to rest
   const auto& [key, holding] = *member.entry;
   Shard& shard = shard_of(*key.pool, key.text);
   const std::lock_guard lock(shard.mutex);

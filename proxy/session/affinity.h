@@ -94,8 +94,9 @@ class Affinity {
   // Before a session opens: false where its key has moved since it was reserved, and it has to pick again.
   bool is_still_placed(const Member& member);
 
-  // The backend to which the member's key has moved is none of `tried`. Otherwise a session that followed its key would
-  // only move it again, and another that had failed elsewhere back: neither would ever come to rest.
+  // The backend to which the member's key has moved is none of `tried`, or that which it left is not ready. Otherwise a
+  // session that followed its key would only move it again, and another that had failed elsewhere back: neither would
+  // ever come to rest.
   bool may_follow(const Member& member, const std::vector<BackendId>& tried);
 
   // The connect to member.backend failed: moves the key (unless another session has done so) and the member with it, to
