@@ -242,7 +242,9 @@ void Checks::first_write(SimStream& stream) {
   const auto& ref = record.member.ref;
   const auto found = seen_.find({ref.worker, ref.slot, ref.generation});
   if (found == seen_.end() || found->second.joined_leaving || found->second.backend != record.member.backend) return;
-  if (record.member.leaving && record.pick_reason() != metrics::PickReason::Learned) {
+  // Who has failed where its key is now opens where it is, and leaves at once (Affinity::may_follow).
+  if (record.member.leaving && record.pick_reason() != metrics::PickReason::Learned &&
+      !record.member.backend->is_ready()) {
     world_.fail("opened_after_turn", "#" + std::to_string(stream.link().id()) + " opens on " + stream.link().backend +
                                          " although its key's turn has come");
   }
