@@ -37,7 +37,9 @@ Affinity::Affinity(std::uint64_t max_keys, std::uint64_t table_seed)
     : max_keys_per_shard_(std::max<std::uint64_t>(1, max_keys / kShards)),
       table_seed_(table_seed),
       shards_(new std::array<Shard, kShards>()),
-      learned_(max_keys, table_seed) {
+      learned_(max_keys, table_seed, [this](const Pool& pool, std::string_view key, const Backend& backend, Time now) {
+        return is_held(pool, key, backend, now);
+      }) {
   for (Shard& shard : *shards_) shard.entries = decltype(shard.entries)(0, PoolKeyHash{table_seed});
 }
 
@@ -45,6 +47,13 @@ Affinity::~Affinity() = default;
 
 Affinity::Shard& Affinity::shard_of(const Pool& pool, std::string_view key) const {
   return (*shards_)[(PoolKeyHash{table_seed_}({&pool, key}) >> 48) % kShards];
+}
+
+bool Affinity::is_held(const Pool& pool, std::string_view key, const Backend& backend, Time now) const {
+  Shard& shard = shard_of(pool, key);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(KeyView{&pool, key});
+  return found != shard.entries.end() && found->second.backend == &backend && found->second.is_held(now);
 }
 
 Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Random& random, Time now,

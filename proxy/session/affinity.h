@@ -152,6 +152,7 @@ class Affinity {
   struct Shard;
 
   Shard& shard_of(const Pool& pool, std::string_view key) const;
+  bool is_held(const Pool& pool, std::string_view key, const Backend& backend, Time now) const;
   Pick pick_for(Entry& entry, Member& member, const PickRequest& request, bool learned, SessionRefs& departing);
   Pick reserve_keyed(Member& member, const PickRequest& request, std::string_view key,
                      const LearnedIds::Learned* learned, Time now, SessionRefs& departing);

@@ -38,6 +38,14 @@ struct LearnedIds::Shard {
     present = backend;
   }
 
+  // A session may last longer than learn_ttl: as long as its key is held, and that is learn_ttl after its last one.
+  static bool is_over(const Entry& entry, const IsHeld& is_held, Time now) {
+    const auto& [id, value] = entry;
+    if (now < value.expires) return false;
+    const Learned& learned = value.learned;
+    return learned.backend == nullptr || !is_held(*id.pool, learned.key, *learned.backend, now);
+  }
+
   void used(Entry& entry) {
     by_use.remove(entry);
     by_use.append(entry);
@@ -55,10 +63,11 @@ struct LearnedIds::Shard {
   }
 };
 
-LearnedIds::LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed)
+LearnedIds::LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed, IsHeld is_held)
     : max_ids_per_shard_(std::max<std::uint64_t>(1, max_ids / kShards)),
       table_seed_(table_seed),
-      shards_(new std::array<Shard, kShards>()) {
+      shards_(new std::array<Shard, kShards>()),
+      is_held_(std::move(is_held)) {
   for (Shard& shard : *shards_) shard.ids = decltype(shard.ids)(0, PoolKeyHash{table_seed});
 }
 
@@ -73,7 +82,7 @@ std::optional<LearnedIds::Learned> LearnedIds::look_up(const Pool& pool, std::st
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.ids.find(KeyView{&pool, id});
   if (found == shard.ids.end()) return std::nullopt;
-  if (now >= found->second.expires) {
+  if (Shard::is_over(*found, is_held_, now)) {
     shard.erase(*found);
     return std::nullopt;
   }
@@ -124,7 +133,7 @@ void LearnedIds::sweep(std::size_t part, Time now) {
     const std::lock_guard lock(shard.mutex);
     for (Shard::Entry* entry = shard.by_use.oldest(); entry != nullptr;) {
       Shard::Entry* const newer = entry->second.newer;
-      if (now >= entry->second.expires) shard.erase(*entry);
+      if (Shard::is_over(*entry, is_held_, now)) shard.erase(*entry);
       entry = newer;
     }
   }

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,13 +31,16 @@ class LearnedIds {
     Backend* backend = nullptr;  // null: the id is closed
   };
 
+  // Whether a key is on this backend, with a session or kept for one: its ids are in use. Called with an id's lock held.
+  using IsHeld = std::function<bool(const Pool& pool, std::string_view key, const Backend& backend, Time now)>;
+
   // Of more than `max_ids` those are forgotten that were used longest ago.
-  LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed);
+  LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed, IsHeld is_held);
   ~LearnedIds();
   LearnedIds(const LearnedIds&) = delete;
   LearnedIds& operator=(const LearnedIds&) = delete;
 
-  // nullopt: unknown. A use of the id, which lives another learn_ttl.
+  // nullopt: unknown. A use of the id, which lives another learn_ttl, and as long as its key is held.
   std::optional<Learned> look_up(const Pool& pool, std::string_view id, Time now);
 
   // Requires: id and key are within the bounds above.
@@ -60,6 +64,7 @@ class LearnedIds {
   const std::uint64_t max_ids_per_shard_;
   const std::uint64_t table_seed_;
   const std::unique_ptr<std::array<Shard, kShards>> shards_;
+  const IsHeld is_held_;
 };
 
 }  // namespace limpet::session

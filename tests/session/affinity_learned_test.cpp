@@ -68,6 +68,21 @@ BOOST_AUTO_TEST_CASE(an_id_expires_after_its_last_use) {
   BOOST_TEST(open_learned("sid").pick.reason == PickReason::Balance);
 }
 
+BOOST_AUTO_TEST_CASE(an_id_is_in_use_as_long_as_its_session) {
+  learn_and_close(key, "sid");
+  Tab& tab = open_learned("sid");
+  clock.advance(3 * settings.learn_ttl);
+  sweep_all();
+  close(tab);
+  clock.advance(settings.learn_ttl - Duration(1));
+  sweep_all();
+  BOOST_TEST(open_learned("sid").pick.reason == PickReason::Learned);
+  close(*tabs.back());
+  clock.advance(settings.learn_ttl);
+  sweep_all();
+  BOOST_TEST(open_learned("sid").pick.reason == PickReason::Balance);
+}
+
 BOOST_AUTO_TEST_CASE(a_key_with_learned_ids_is_kept_as_long_as_these) {
   backend("a").health = BackendHealth::Down;
   learn_and_close(key, "sid");

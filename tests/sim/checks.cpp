@@ -222,8 +222,8 @@ void Checks::stream_closed(const Link& link) {
   if (link.is_check) --check_streams_;
 }
 
-const Session* Checks::session_of(const SimStream& stream) const {
-  const Session* found = nullptr;
+Session* Checks::session_of(const SimStream& stream) const {
+  Session* found = nullptr;
   const void* const owner = whole(stream.handler());
   for (const auto& worker : world_.core().workers()) {
     worker->for_each_session([&](Session& session) {
@@ -233,10 +233,19 @@ const Session* Checks::session_of(const SimStream& stream) const {
   return found;
 }
 
+std::string Checks::client_behind(const Link& link) const {
+  auto* session = link.stream() == nullptr ? nullptr : session_of(*link.stream());
+  if (session == nullptr) return {};
+  const auto& record = session->record();
+  const auto client = clients_.find(record.client.text() + ":" + std::to_string(record.client_port));
+  const auto from = client == clients_.end() ? nullptr : client->second.lock();
+  return from ? from->actor().name() : std::string();
+}
+
 // The first bytes for a backend: the session has looked again, whether it may open there.
 void Checks::first_write(SimStream& stream) {
   if (stream.link().is_check || stream.link().backend.empty() || !stream.was_connecting()) return;
-  auto* session = const_cast<Session*>(session_of(stream));
+  auto* session = session_of(stream);
   if (session == nullptr) return;
   const auto& record = session->record();
   const auto& ref = record.member.ref;

@@ -39,6 +39,9 @@ class Checks {
   void finished(const std::string& line);
   void logged(log::Level level, std::string_view message);
 
+  // The name of the client whose session a backend's link serves now; empty where it serves none.
+  std::string client_behind(const Link& link) const;
+
   // --- the operator tells ---
   void drain_began(const std::string& backend, const admin::DrainOrder& order, const admin::DrainPlan& plan);
   // Somebody has paused, hurried or otherwise changed its pace.
@@ -70,7 +73,7 @@ class Checks {
   void look_at_counters();
   void look_at_drain(const std::string& backend, const Drain& drain);
   void look_at_goodbyes();
-  const session::Session* session_of(const SimStream& stream) const;
+  session::Session* session_of(const SimStream& stream) const;
   bool may_be_split(const session::Backend& backend, std::string_view key) const;
 
   World& world_;

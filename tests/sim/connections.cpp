@@ -153,6 +153,8 @@ void World::wrong(Link& link) {
   if (const auto* backend = dynamic_cast<const Backend*>(&link.actor())) {
     commons_.troubles.befall(backend->client_of(link), now());
   }
+  commons_.troubles.befall(checks_.client_behind(link), now());  // whose request has not arrived yet
+  if (link.stream() != nullptr && link.stream()->was_connecting()) commons_.troubles.befall_all(now());
   commons_.troubles.kept_connection_closed(now());
 }
 

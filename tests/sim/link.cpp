@@ -65,6 +65,7 @@ void Link::reads_at(std::uint64_t bytes_per_second) {
 // --- the proxy's calls ---
 
 std::size_t Link::write(const char* bytes, std::size_t size) {
+  if (!backend.empty() && stuck()) world_.wrong(*this);  // of whoever comes to it now
   const std::size_t room = nature_.send_buffer - std::min(nature_.send_buffer, to_actor_.unacknowledged());
   std::size_t taken = std::min(size, room);
   if (taken > 1 && nature_.may_write_short && dice_.chance(0.1)) {

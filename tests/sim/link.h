@@ -100,7 +100,7 @@ class Link final : public End, public std::enable_shared_from_this<Link> {
   void refuse();
   bool is_open() const { return open_; }
   bool has_stream() const { return stream_ != nullptr; }
-  SimStream* stream() { return stream_; }
+  SimStream* stream() const { return stream_; }
   void clog();
   void unclog();
   void go_dark();  // nothing passes any more, nobody is told

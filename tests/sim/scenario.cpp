@@ -144,6 +144,8 @@ Scenario Scenario::of(std::uint64_t seed) {
   auto pool = std::make_shared<session::PoolSettings>(*scenario.settings.pools[0]);
   pool->connect_timeout =
       std::max(pool->connect_timeout, std::chrono::ceil<std::chrono::milliseconds>(5 * scenario.latency));
+  // A poll comes back within this.
+  pool->linger = std::max(pool->linger, std::chrono::ceil<std::chrono::milliseconds>(5 * scenario.latency));
   scenario.settings.pools[0] = pool;
   return scenario;
 }

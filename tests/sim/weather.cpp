@@ -38,11 +38,13 @@ void Weather::clog() {
     if (!dice_.chance(0.3)) continue;
     world_.plan(dice_.between(0ns, 500ms), [this, link = link] {
       if (link->is_over()) return;
+      world_.trace("#" + std::to_string(link->id()) + " is clogged");
       world_.wrong(*link);
       link->clog();
     });
     world_.plan(dice_.between(500ms, 4s), [this, link = link] {
       if (link->is_over() || link->is_dark()) return;
+      world_.trace("#" + std::to_string(link->id()) + " flows again");
       world_.wrong(*link);
       link->unclog();
     });
@@ -55,6 +57,7 @@ void Weather::go_dark() {
   auto at = links.begin();
   std::advance(at, static_cast<std::ptrdiff_t>(dice_.below(links.size())));
   world_.count("a link goes dark");
+  world_.trace("#" + std::to_string(at->first) + " goes dark");
   world_.wrong(*at->second);
   at->second->go_dark();
 }
@@ -66,6 +69,7 @@ void Weather::break_one() {
   std::advance(at, static_cast<std::ptrdiff_t>(dice_.below(links.size())));
   world_.count("a link breaks");
   const auto link = at->second;
+  world_.trace("#" + std::to_string(at->first) + " breaks");
   world_.wrong(*link);
   link->break_off();
 }

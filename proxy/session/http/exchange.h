@@ -206,6 +206,7 @@ class Exchange final : public Session,
     bool is_chunked = false;
     bool repeatable = false;      // it may be sent twice
     bool repeated = false;        // it was sent over a second new connection
+    bool answer_lost = false;     // it is not sent again: a new connection only tells whether its backend is gone
     bool from_trusted = false;    // the peer is a trusted proxy
     bool over_tls = false;        // the client came over TLS to a trusted proxy
     bool sent = false;            // something of it was, to a backend

@@ -18,8 +18,11 @@ bool Exchange::ask_again(bool fresh) {
   // A login would go on in the middle.
   if (upstream_.origin == Connector::Origin::Bound) return false;
   if (!request_.repeatable || !input_.empty() || response_.informational > 0) return false;
-  // The lost connection may have held what a poll had waited for, which nobody says twice.
-  if (record_->protocol() == Protocol::LongPoll && worker_.now() >= request_.sent_at + kStale) return false;
+  // The lost connection may have held what a poll had waited for, which nobody says twice; unless the backend had closed
+  // it before the poll came.
+  const bool was_closed = upstream_.origin != Connector::Origin::New && worker_.now() < request_.sent_at + kStale;
+  request_.answer_lost = record_->protocol() == Protocol::LongPoll && !was_closed;
+  if (request_.answer_lost && !connector_->learned()) return false;
   worker_.retire(std::move(backend_));
   to_backend_.drop(worker_);
   to_backend_.hold(worker_, *request_text_);

@@ -217,6 +217,11 @@ void Exchange::carries(const wire::RequestHead& head) {
 }
 
 void Exchange::opened(Connector::Opened to) {
+  if (request_.answer_lost) {
+    worker_.retire(std::move(to.stream));
+    to_backend_.drop(worker_);
+    return answer_unavailable(502, CloseReason::BackendClosed);
+  }
   backend_ = std::move(to.stream);
   backend_->set_handler(this);
   upstream_.origin = to.origin;

@@ -78,17 +78,47 @@ BOOST_AUTO_TEST_CASE(a_post_whose_kept_connection_is_lost_is_no_end_of_its_sessi
 BOOST_AUTO_TEST_CASE(what_can_be_asked_again_is_asked_of_the_same_backend) {
   learn();
   loses_its_connections(a);
-  for (const std::string& get : {mcp("GET", "id"), engine_io("GET", "sid")}) {
-    Script& other = client();
-    asks(other, get);
-    BOOST_TEST_REQUIRE(heard(a).starts_with("GET"));  // over a new connection
-    const std::size_t connections_before = connections(a);
-    loses_its_connections(a);
-    BOOST_TEST(other.written == "");
-    BOOST_TEST(connections(a) == connections_before + 1);
-    says(a, answer("200 OK", "hello"));
-    BOOST_TEST(other.written.ends_with("hello"));
-  }
+  Script& other = client();
+  asks(other, mcp("GET", "id"));
+  BOOST_TEST_REQUIRE(heard(a).starts_with("GET"));  // over a new connection
+  const std::size_t connections_before = connections(a);
+  loses_its_connections(a);
+  BOOST_TEST(other.written == "");
+  BOOST_TEST(connections(a) == connections_before + 1);
+  says(a, answer("200 OK", "hello"));
+  BOOST_TEST(other.written.ends_with("hello"));
+}
+
+// The backend may have put into it what it says once.
+BOOST_AUTO_TEST_CASE(a_poll_whose_answer_may_be_lost_is_not_asked_again) {
+  learn();
+  loses_its_connections(a);
+  asks(one, engine_io("GET", "sid"));
+  const std::string asked_once = heard(a);  // over a new connection
+  BOOST_TEST_REQUIRE(asked_once.starts_with("GET"));
+  loses_its_connections(a);
+  BOOST_TEST(heard(a) == asked_once);
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 502"), one.written);
+}
+
+BOOST_AUTO_TEST_CASE(a_poll_on_a_connection_that_the_backend_had_closed_already_is_asked_again) {
+  learn();
+  asks(one, engine_io("GET", "sid"));  // over a kept connection
+  const std::string asked_once = heard(a);
+  BOOST_TEST_REQUIRE(asked_once.starts_with("GET"));
+  loses_its_connections(a);
+  BOOST_TEST(heard(a) == asked_once + asked_once);
+  says(a, answer("200 OK", "hello"));
+  BOOST_TEST(one.written.ends_with("hello"));
+}
+
+BOOST_AUTO_TEST_CASE(a_poll_that_had_waited_when_its_backend_died_is_gone) {
+  learn();
+  asks(one, engine_io("GET", "sid"));
+  pass(seconds(5));
+  dies(a);
+  BOOST_TEST(one.written.starts_with("HTTP/1.1 200"), one.written);
+  BOOST_TEST(one.written.ends_with("\r\n\r\n1"));
 }
 
 BOOST_AUTO_TEST_CASE(it_is_asked_again_once) {

@@ -26,6 +26,8 @@ void Client::on_open(End& end) {
   if (line == nullptr) return;
   if (!healed_ && chance(random(), manner_.slow)) {
     nature_.count("slow_client");
+    slow_since_ = now();
+    line->slow_ = true;
     end.reads_at(manner_.slow_rate);
   }
   if (!healed_ && chance(random(), manner_.leaves)) {

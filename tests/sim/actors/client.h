@@ -63,6 +63,7 @@ class Client : public Actor, public Asker {
   Commons& commons_;
   const std::string name_;
   const Manner manner_;
+  Time slow_since_{};  // when it last opened a connection that it reads slowly
   bool healed_ = false;
   bool resting_ = false;
 

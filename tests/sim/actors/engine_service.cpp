@@ -104,23 +104,24 @@ class EngineSocket final : public EngineService {
     if (!std::exchange(close_sent_, true)) visit_.send(unmasked({true, kClose, close_payload(1000)}));
   }
   void on_fin() override {
-    sessions().end(id_);
+    leave();
     visit_.end(false);
   }
-  // Its session ends with the connection, once it has changed over to it.
-  void on_gone() override {
+  void on_gone() override { leave(); }
+
+ private:
+  // Its session ends with the connection, once it has changed over to it; until then it goes on polling.
+  void leave() {
     EngineSession* known = session();
     if (known == nullptr || known->socket != this) return;
     known->socket = nullptr;
     if (known->upgraded) sessions().end(id_);
   }
-
- private:
   void take(const Frame& frame) {
     if (frame.opcode == kPing && !close_sent_) visit_.send(unmasked({true, kPong, frame.payload}));
     if (frame.opcode == kClose) {
       if (!std::exchange(close_sent_, true)) visit_.send(unmasked({true, kClose, frame.payload.substr(0, 2)}));
-      sessions().end(id_);
+      leave();
       return visit_.shut();
     }
     if (frame.control()) return;

@@ -87,7 +87,7 @@ End* HttpLine::drop() {
   if (end == nullptr) return nullptr;
   client_.forget(id_);
   ++generation_;
-  open_ = held_ = in_answer_ = told_to_close_ = rested_ = false;
+  open_ = held_ = in_answer_ = told_to_close_ = rested_ = slow_ = false;
   leaving_.stop();
   patience_.stop();
   reader_ = std::make_unique<HttpReader>(Speaks::Answers);
@@ -103,7 +103,7 @@ void HttpLine::leave(bool by_reset) {
 }
 
 void HttpLine::lost(Loss loss, bool end_lives) {
-  const Lost lost{loss, asks_, in_answer_ || reader_->mid_message(), told_to_close_, rested_, opened_at_};
+  const Lost lost{loss, asks_, in_answer_ || reader_->mid_message(), told_to_close_, rested_ || slow_, opened_at_};
   End* end = drop();
   if (end_lives) loss == Loss::Fin ? end->close() : end->reset();
   client_.on_lost(*this, lost);

@@ -96,6 +96,7 @@ class HttpLine {
   bool in_answer_ = false;
   bool told_to_close_ = false;
   bool rested_ = false;
+  bool slow_ = false;  // it learns late of an answer, and cannot tell how long the connection has rested
   Time opened_at_{};
   Time active_at_{};  // the last answer's end
   Alarm leaving_, patience_;

@@ -121,10 +121,13 @@ void SocketIo::on_body(HttpLine& line, std::string_view piece) {
   if (&line == &post_) post_body_.append(piece);
 }
 
-// An error of the transport to the library. 400 to an id that its backend would know is the wrong backend.
+// An error of the transport to the library. 400 to an id that its backend would know is the wrong backend; who takes
+// longer over an answer than its id is kept for has come too late.
 void SocketIo::refused(int status) {
   nature_.count("engine_refused_" + std::to_string(status));
-  if (status == 400) {
+  if (status == 400 && slow_since_ >= since_) {
+    nature_.count("engine_id_forgotten");
+  } else if (status == 400) {
     blame("wrong_backend", "400 for " + sid_, since_);
   } else if (status != 503 && !raced_since(now() - 5s)) {
     blame("unexcused_error", std::to_string(status), since_);
