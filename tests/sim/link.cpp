@@ -145,7 +145,7 @@ void Link::transmit(Pipe& pipe) {
 void Link::send_reset(Pipe& pipe) {
   if (pipe.reset_sent) return;
   pipe.reset_sent = true;
-  pipe.queue.clear();
+  pipe.lose_queue();
   if (!open_) return;
   Time at = world_.now() + nature_.latency;
   if (!pipe.flight.empty()) at = std::max(at, pipe.flight.back().at);
@@ -168,6 +168,7 @@ void Link::arrive(Pipe& pipe) {
   const bool for_proxy = &pipe == &to_proxy_;
   if (!for_proxy && stream_ != nullptr) stream_->mark();  // there is room in the send buffer again
   if (pipe.closed) {                                      // nobody is there
+    pipe.lost += segment.bytes.size();
     Pipe& back = for_proxy ? to_actor_ : to_proxy_;
     if (!segment.bytes.empty() && !back.reset_sent) {
       world_.count("bytes for a closed end");
@@ -178,7 +179,7 @@ void Link::arrive(Pipe& pipe) {
   }
   if (segment.reset) {
     pipe.reset_arrived = true;
-    (for_proxy ? to_actor_ : to_proxy_).queue.clear();
+    (for_proxy ? to_actor_ : to_proxy_).lose_queue();
   }
   if (segment.fin) pipe.fin_arrived = true;
   pipe.arrived += segment.bytes;
@@ -301,8 +302,8 @@ void Link::break_off() {
     world_.cancel(pipe->event);
     pipe->event = 0;
     pipe->flight.clear();
-    pipe->flying = 0;
-    pipe->queue.clear();
+    pipe->lost += std::exchange(pipe->flying, 0);
+    pipe->lose_queue();
     pipe->reset_sent = true;
   }
   to_proxy_.reset_arrived = true;

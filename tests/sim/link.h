@@ -56,8 +56,13 @@ struct Pipe {
   bool closed = false;  // its receiver is
   std::uint64_t event = 0;
   std::uint64_t total = 0;  // bytes that were written
+  std::size_t lost = 0;     // of these never arrived, and nothing will
 
-  std::size_t unacknowledged() const { return queue.size() + flying; }
+  std::size_t unacknowledged() const { return queue.size() + flying + lost; }
+  void lose_queue() {
+    lost += queue.size();
+    queue.clear();
+  }
 };
 
 class Link final : public End, public std::enable_shared_from_this<Link> {

@@ -126,7 +126,7 @@ class Exchange final : public Session,
   std::uint64_t high_water() const { return record_->route->http.high_water; }
 
   // --- exchange_ends.cpp: the ways to end ---
-  bool ask_again(bool fresh);
+  bool ask_again(bool fresh, bool was_taken);
   void backend_strayed();
   void backend_eof(bool reset);
   void body_done();

@@ -7,21 +7,13 @@
 
 namespace limpet::session {
 
-namespace {
-
-constexpr Duration kStale = std::chrono::seconds(1);  // a kept connection that the backend had closed is lost sooner
-
-}  // namespace
-
 // Of a connection that was of no use: true where the request goes out on another one.
-bool Exchange::ask_again(bool fresh) {
+bool Exchange::ask_again(bool fresh, bool was_taken) {
   // A login would go on in the middle.
   if (upstream_.origin == Connector::Origin::Bound) return false;
   if (!request_.repeatable || !input_.empty() || response_.informational > 0) return false;
-  // The lost connection may have held what a poll had waited for, which nobody says twice; unless the backend had closed
-  // it before the poll came.
-  const bool was_closed = upstream_.origin != Connector::Origin::New && worker_.now() < request_.sent_at + kStale;
-  request_.answer_lost = record_->protocol() == Protocol::LongPoll && !was_closed;
+  // The lost connection may have held what a poll had waited for, which nobody says twice.
+  request_.answer_lost = record_->protocol() == Protocol::LongPoll && was_taken;
   if (request_.answer_lost && !connector_->learned()) return false;
   worker_.retire(std::move(backend_));
   to_backend_.drop(worker_);
@@ -35,7 +27,7 @@ bool Exchange::ask_again(bool fresh) {
 // What it says was there before the request: it is the rest of another answer.
 void Exchange::backend_strayed() {
   worker_.upstreams().said_too_much(*record_->member.backend);
-  if (ask_again(false)) return;
+  if (ask_again(false, true)) return;
   drop_backend();
   answer_unavailable(502, CloseReason::ProtocolError);
 }
@@ -47,7 +39,8 @@ void Exchange::backend_eof(bool reset) {
     if (is_new) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
     // A learned session lives on its backend: whether that is gone a new connection tells.
     if (!is_new || (connector_->learned() && !std::exchange(request_.repeated, true))) {
-      if (ask_again(is_new)) return;
+      // What a backend had closed before the request came does not acknowledge it.
+      if (ask_again(is_new, is_new || backend_->unacknowledged() == 0)) return;
     }
     drop_backend();
     input_.clear();

@@ -115,8 +115,12 @@ class Backends {
     run_rounds();
   }
   void loses_its_connections(Name name) {
-    for (auto& connection : backends_[name].connections) connection.reset();
+    closes_unseen(name);
     run_rounds();
+  }
+  // Nobody has looked since.
+  void closes_unseen(Name name) {
+    for (auto& connection : backends_[name].connections) connection.reset();
   }
   // Nobody listens there any more; its connections are lost, too.
   void dies(Name name) {
