@@ -62,7 +62,11 @@ Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Ran
   assert(member.entry == nullptr);
   if (!request.learned_id.empty()) {
     const auto learned = learned_.look_up(*request.pool, request.learned_id, now);
-    if (learned) return reserve_keyed(member, request, learned->key, &*learned, now, departing);
+    if (learned) {
+      const Pick pick = reserve_keyed(member, request, learned->key, &*learned, now, departing);
+      if (pick.outcome != Outcome::Gone || !request.counts_as_absent) return pick;
+      learned_.forget(*request.pool, request.learned_id, false, now);
+    }
   }
   if (request.has_key) return reserve_keyed(member, request, request.key, nullptr, now, departing);
   return reserve_balanced(member, request, random);

@@ -64,6 +64,7 @@ class Affinity {
     std::string key;  // "" with has_key false
     bool has_key = false;
     std::string learned_id;            // a server-made id that the request carries; "": none
+    bool counts_as_absent = false;     // where its backend is gone, a learned id does
     bool reaches_old_backend = false;  // what a learned session still has to say reaches its old backend while that is
                                        // up, even after its key's turn: limpet has not closed it yet
     std::vector<BackendId> tried;      // backends of the pool that this session failed to connect to

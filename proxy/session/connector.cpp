@@ -186,7 +186,10 @@ void Connector::failed(Failure why, int error) {
     pick.reason = metrics::PickReason::Fallback;
   }
   worker_.shared().dismiss(departing, CloseReason::Moved);
-  if (learned_) {
+  if (learned_ && request_.counts_as_absent) {
+    affinity.forget(*request_.pool, request_.learned_id, false, worker_.now());
+    request_.learned_id.clear();
+  } else if (learned_) {
     if (pick.outcome == Affinity::Outcome::Picked) record_.repicked(pick.reason);  // its end counts where it stands now
     return owner_.not_opened(Failure::Gone);
   }

@@ -74,7 +74,6 @@ class Exchange final : public Session,
     EngineIoPoll,  // a poll hears Engine.IO's own close
     EngineIo,      // what else a session of Engine.IO sends, its messages and its upgrade, cannot be answered for
     Header,        // MCP: 404 says that the client has to begin anew
-    Cookie,
   };
 
   // What time asks for.
@@ -163,6 +162,8 @@ class Exchange final : public Session,
               std::string_view extra_value = {});
   // 502, 503 and 504: an EventSource gets an empty stream instead, so that it comes back.
   void answer_unavailable(unsigned status, CloseReason reason);
+  // With Retry-After; an EventSource is told so in its own way.
+  void answer_come_again(unsigned status, CloseReason reason, std::string_view text);
   void answer_gone();
   void answer_engine_io_close();
   bool wants_event_stream() const;

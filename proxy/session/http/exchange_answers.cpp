@@ -83,15 +83,17 @@ void Exchange::answer(unsigned status, CloseReason reason, std::string_view text
 }
 
 void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
-  if (!wants_event_stream() || response_.begun) {
-    const std::string_view text = status == 503   ? "no backend is available"
-                                  : status == 504 ? "the backend did not answer in time"
-                                                  : "the backend refused or broke off";
-    if (status != 503) return answer(status, reason, text);
-    return answer(status, reason, text, "Retry-After", retry_after());
-  }
+  const std::string_view text = status == 503   ? "no backend is available"
+                                : status == 504 ? "the backend did not answer in time"
+                                                : "the backend refused or broke off";
+  if (status == 503 || wants_event_stream()) return answer_come_again(status, reason, text);
+  answer(status, reason, text);
+}
+
+void Exchange::answer_come_again(unsigned status, CloseReason reason, std::string_view text) {
+  if (!wants_event_stream() || response_.begun) return answer(status, reason, text, "Retry-After", retry_after());
   // One such status would end the client's EventSource for good.
-  const auto& sse = record_->route->sse;
+  const auto& sse = record_ != nullptr ? record_->route->sse : RouteSettings().sse;
   const auto wait = sse.retry.count() + static_cast<std::int64_t>(worker_.random().fraction() *
                                                                   static_cast<double>(sse.retry_jitter.count()));
   send_readable_answer(reason, "text/event-stream", "retry: " + std::to_string(wait) + "\n\n");
@@ -100,24 +102,21 @@ void Exchange::answer_unavailable(unsigned status, CloseReason reason) {
 // The learned session's backend no longer serves it: its key's turn has come, or nobody listens there. Only of a
 // session that is told so it is known that it has ended; what no backend took is acknowledged to nobody.
 void Exchange::answer_gone() {
-  const auto forget = [this](bool as_closed) {
-    worker_.shared().affinity.forget(*pool_, connector_->request().learned_id, as_closed, worker_.now());
+  const auto close = [this] {
+    worker_.shared().affinity.forget(*pool_, connector_->request().learned_id, true, worker_.now());
   };
   switch (request_.carried_id) {
   case CarriedId::EngineIoPoll:
-    forget(true);
+    close();
     return answer_engine_io_close();
   case CarriedId::Header:
-    forget(true);
+    close();
     return answer(404, CloseReason::Moved, "this session has ended");
-  case CarriedId::Cookie:
-    forget(false);
-    break;
   case CarriedId::EngineIo:
   case CarriedId::None:
     break;
   }
-  answer(503, CloseReason::Moved, "this session has moved", "Retry-After", retry_after());
+  answer_come_again(503, CloseReason::Moved, "this session has moved");
 }
 
 void Exchange::answer_engine_io_close() {

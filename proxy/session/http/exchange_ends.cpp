@@ -205,8 +205,7 @@ void Exchange::farewell(CloseReason reason) {
 void Exchange::cut(CloseReason reason) {
   if (state_ == State::Over) return;
   drop_backend();
-  if (!response_.begun)
-    return answer(503, reason, "this took longer than the drain allowed", "Retry-After", retry_after());
+  if (!response_.begun) return answer_come_again(503, reason, "this took longer than the drain allowed");
   if (events_ && state_ != State::Draining) {
     leaving_ = reason;
     end_stream();

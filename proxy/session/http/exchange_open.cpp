@@ -88,7 +88,7 @@ bool Exchange::admit(std::size_t head_size) {
 
   if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
     cells.reject(RejectReason::Rate);
-    answer(429, CloseReason::Limit, "too many requests from this address", "Retry-After", "1");
+    answer_come_again(429, CloseReason::Limit, "too many requests from this address");
     return false;
   }
   const auto ask = wire::upgrade_request(*head_);
@@ -141,11 +141,7 @@ bool Exchange::admit(std::size_t head_size) {
   const bool begins_anew = is_websocket || request_.shape == Protocol::Sse;  // and would soon have to leave
   if (begins_anew && worker_.shared().draining.load(std::memory_order_relaxed)) {
     cells.reject(RejectReason::Draining);
-    if (is_websocket) {
-      answer(503, CloseReason::Shutdown, "this proxy is leaving", "Retry-After", retry_after());
-    } else {
-      answer_unavailable(503, CloseReason::Shutdown);
-    }
+    answer_come_again(503, CloseReason::Shutdown, "this proxy is leaving");
     return false;
   }
   switch (listener.gate->open_session(client, worker_.now())) {
@@ -161,7 +157,7 @@ bool Exchange::admit(std::size_t head_size) {
     cells.reject(RejectReason::Rate);
     break;
   }
-  answer(429, CloseReason::Limit, "too many sessions from this address", "Retry-After", retry_after());
+  answer_come_again(429, CloseReason::Limit, "too many sessions from this address");
   return false;
 }
 
@@ -211,7 +207,7 @@ void Exchange::carries(const wire::RequestHead& head) {
     request_.carried_id = CarriedId::Header;
     break;
   case LearnSource::Kind::Cookie:
-    request_.carried_id = CarriedId::Cookie;
+    request.counts_as_absent = true;
     break;
   }
 }

@@ -572,6 +572,28 @@ BOOST_AUTO_TEST_CASE(a_session_that_was_not_counted_leaves_the_count_of_others_a
   BOOST_TEST((rig.gate().open_session(client, rig.now()) == ClientGate::Verdict::TooManySessions));
 }
 
+BOOST_AUTO_TEST_CASE(an_event_source_that_is_turned_away_for_now_is_told_when_to_come_back) {
+  const std::string_view events = "GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n";
+  Rig cut(false);
+  cut.client.brings(events);
+  cut.run_rounds();
+  cut.cut_all();
+  BOOST_TEST(cut.client.written.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"),
+             cut.client.written);
+  BOOST_TEST(cut.client.written.find("\r\n\r\nretry: ") != std::string::npos);
+
+  Rig limited(false, [](Settings& all) { all.listeners.back().limits.requests_per_second = 1; });
+  for (int i = 0; i < 2; ++i) {
+    limited.client.brings("GET /none HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
+    limited.run_rounds();
+  }
+  limited.client.written.clear();
+  limited.client.brings(events);
+  limited.run_rounds();
+  BOOST_TEST(limited.client.written.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"),
+             limited.client.written);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_refused_without_a_route_counts_toward_the_rate_like_any_request) {
   for (const std::string_view request :
        {"GET / HTTP/1.1\r\nHost: other\r\n\r\n",

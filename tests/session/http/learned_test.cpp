@@ -20,7 +20,9 @@ std::string answer(std::string_view status, std::string_view body, std::string_v
 struct Fixture : Backends {
   Fixture()
       : Backends([](PoolSettings& pool, RouteSettings&) {
-          pool.learn = {{LearnSource::Kind::EngineIo, ""}, {LearnSource::Kind::Header, "Mcp-Session-Id"}};
+          pool.learn = {{LearnSource::Kind::EngineIo, ""},
+                        {LearnSource::Kind::Header, "Mcp-Session-Id"},
+                        {LearnSource::Kind::Cookie, "JSESSIONID"}};
         }) {}
 
   std::string mcp(std::string_view method, std::string_view id) const {
@@ -156,6 +158,18 @@ BOOST_AUTO_TEST_CASE(where_the_backend_refuses_the_session_is_gone) {
   BOOST_TEST(heard(b) == "");
 }
 
+BOOST_AUTO_TEST_CASE(a_learned_cookie_counts_as_absent_where_its_backend_is_gone) {
+  const std::string first = "GET / HTTP/1.1\r\nHost: x\r\nX-Key: " + key + "\r\n";
+  asks(one, first + "\r\n");
+  says(a, answer("200 OK", "a", "Set-Cookie: JSESSIONID=one\r\n"));
+  dies(a);
+  Script& two = client();
+  asks(two, first + "Cookie: JSESSIONID=one\r\n\r\n");
+  BOOST_TEST(heard(b).starts_with("GET / "));
+  says(b, answer("200 OK", "b"));
+  BOOST_TEST(two.written.ends_with("\r\n\r\nb"), two.written);
+}
+
 BOOST_AUTO_TEST_CASE(a_poll_that_was_under_way_when_its_backend_died_is_gone) {
   learn();
   asks(one, engine_io("GET", "sid"));
@@ -228,6 +242,16 @@ BOOST_AUTO_TEST_CASE(after_its_keys_turn_a_poll_is_closed_an_mcp_request_gets_40
     BOOST_TEST(polling.written.ends_with("\r\n\r\n1"));
   }
   BOOST_TEST(heard(b) == "");
+}
+
+BOOST_AUTO_TEST_CASE(after_its_keys_turn_a_learned_cookie_counts_as_absent) {
+  const std::string first = "GET / HTTP/1.1\r\nHost: x\r\nX-Key: " + key + "\r\n";
+  asks(one, first + "\r\n");
+  says(a, answer("200 OK", "a", "Set-Cookie: JSESSIONID=one\r\n"));
+  turn_of(key, a);
+  asks(one, first + "Cookie: JSESSIONID=one\r\n\r\n");
+  BOOST_TEST(heard(b).starts_with("GET / "));
+  BOOST_TEST(heard(a) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -51,6 +51,7 @@ void HttpClient::on_head(HttpLine& line, const Head& head) {
 
 void HttpClient::own_answer(const Head& head, const Asked& asked) {
   nature_.count("http_refused_" + std::to_string(head.status));
+  if (head.status == 408) return blame("own_refusal", "408", asked.at);  // its request was held up
   if (head.status < 500) return nature_.fail("own_refusal", name_ + ": " + std::to_string(head.status));
   const bool raced = !asked.safe && raced_since(asked.at);
   if (head.status != 503 && !raced) blame("unexcused_error", std::to_string(head.status), asked.at);

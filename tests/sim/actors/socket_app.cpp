@@ -10,6 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr Duration kWaited = 2s;  // the longest close_timeout of a world
 constexpr Duration kCloseTimeout = 10s;  // a browser's own, for the server to end the connection
 constexpr std::size_t kUnanswered = 16;  // messages ahead of their echoes, at most
 
@@ -183,6 +184,7 @@ void SocketApp::take_close(const Frame& frame) {
   nature_.count("websocket_close_" + std::to_string(close_code(frame.payload)));
   if (state_ == State::Open) send({true, kClose, frame.payload.substr(0, 2)});
   both_closed_ = true;
+  closed_at_ = now();
   state_ = State::Closed;
   next_.stop();
   patience_.set(kCloseTimeout, [this] {
@@ -195,8 +197,15 @@ void SocketApp::on_lost(HttpLine&, const Lost& lost) {
   if (both_closed_ && lost.how == Loss::Fin) owed_.push_back({conversation_, said_, since_});
   const bool served = state_ == State::Open || state_ == State::Closing;
   if (served) nature_.count("websocket_1006");
-  if (served) blame("cut_without_farewell", reader_->mid_frame() ? "inside a frame" : "between frames", since_);
-  if (both_closed_ && lost.how == Loss::Reset) blame("reset_after_close", "", since_);
+  // Who reads slowly may lose the farewell that has arrived; whose own Close is long in coming is not waited for.
+  const bool came_late = lost.how == Loss::Reset && (served ? slow_since_ >= since_ : now() >= closed_at_ + kWaited);
+  if (came_late) {
+    nature_.count("websocket_not_waited_for");
+  } else if (served) {
+    blame("cut_without_farewell", reader_->mid_frame() ? "inside a frame" : "between frames", since_);
+  } else if (both_closed_ && lost.how == Loss::Reset) {
+    blame("reset_after_close", "", since_);
+  }
   if (state_ == State::Connecting) blame("unexcused_cut", "before an answer", since_);
   come_back();
 }

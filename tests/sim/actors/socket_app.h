@@ -63,6 +63,7 @@ class SocketApp final : public Client {
   Time since_{};
   std::uint64_t conversation_ = 0, said_ = 0, echoed_ = 0, echoed_in_all_ = 0, failures_ = 0;
   bool both_closed_ = false;
+  Time closed_at_{};
 
   struct Owed {  // everything up to this number was said before a clean Close
     std::uint64_t conversation, said;
