@@ -50,6 +50,7 @@ class PlainBackend final : public Actor {
   Nature& nature_;
   const std::string name_;
   const Habits habits_;
+  std::uint64_t answers_ = 0;
   std::map<std::uint64_t, Connection> connections_;
 };
 
