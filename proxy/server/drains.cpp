@@ -138,14 +138,15 @@ void Drains::step(Drain& drain, Time now) {
     drain.deadline_passed = true;
     cut(drain);
   }
-  // Without a key on the backend there is nobody for whom a turn would come.
-  const bool done = !drain.schedule || drain.schedule->done() || drain.deadline_passed ||
-                    backend.keys.load(std::memory_order_acquire) == 0;
+  // Without a key on the backend there is nobody for whom a turn would come, nor who might come back between two requests.
+  const bool turns_are_over = drain.deadline_passed || (drain.schedule && drain.schedule->done());
+  const bool done = turns_are_over || backend.keys.load(std::memory_order_acquire) == 0;
   const bool is_empty = backend.sessions.load(std::memory_order_acquire) == 0;
   if (!drain.deadline_passed) drain.cut = cut_so_far(drain);
   if (done && is_empty) {
     if (drain.process_leaves) return;
     backend.state.store(BackendState::Drained);
+    if (backend.keys.load(std::memory_order_relaxed) > 0) shared_.affinity.keys_on(backend, true);
     drain.finished = true;
     cut_total_[&backend] += drain.cut;
     for (Worker* worker : shared_.workers) {

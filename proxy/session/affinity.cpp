@@ -234,10 +234,13 @@ void Affinity::release(Member& member, Time now) {
   Shard::leave(member);
   member.entry = nullptr;
   if (holding.members != nullptr) return;
-  const bool backend_leaves =
-      holding.backend == nullptr || holding.backend->state.load(std::memory_order_relaxed) != BackendState::Ready;
+  const BackendState state =
+      holding.backend == nullptr ? BackendState::Drained : holding.backend->state.load(std::memory_order_relaxed);
+  // Between two requests a learned session waits for its key's turn where it is.
+  const bool waits = state == BackendState::Draining && holding.has_learned;
+  const bool backend_leaves = state != BackendState::Ready && !waits;
   const PoolSettings& settings = key.pool->settings();
-  const auto kept = holding.has_learned ? settings.learn_ttl : settings.linger;
+  const auto kept = holding.has_learned && !waits ? settings.learn_ttl : settings.linger;
   if (backend_leaves || (holding.synthetic && !holding.has_learned) || kept.count() == 0) {
     shard.erase(entry);
     return;

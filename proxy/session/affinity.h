@@ -10,7 +10,8 @@
 //   fallback  a later one, because the first is not available
 //   balance   no key: by load or in turn
 //
-// An entry lives as long as a session of its key is open, and `linger` longer. Where chance is needed (session cookies,
+// An entry lives as long as a session of its key is open, and `linger` longer; on a draining backend only where ids of
+// learned sessions lead to it. Where chance is needed (session cookies,
 // keys of sessions that have none) it comes from the caller.
 #pragma once
 

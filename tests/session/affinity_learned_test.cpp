@@ -107,6 +107,31 @@ BOOST_FIXTURE_TEST_CASE(a_session_without_a_key_is_kept_for_its_learned_id, Affi
   BOOST_TEST(Affinity::key_of(tabs.back()->member) == "");
 }
 
+BOOST_AUTO_TEST_CASE(between_two_polls_a_learned_session_waits_for_its_keys_turn) {
+  learn_and_close(key, "sid");
+  Tab& tab = open_learned("sid");
+  backend("a").state = BackendState::Draining;
+  close(tab);
+  clock.advance(settings.linger - Duration(1));
+  sweep_all();
+  BOOST_TEST(backend("a").keys == 1U);
+  BOOST_TEST(open_learned("sid").at() == "a");
+  close(*tabs.back());
+  BOOST_TEST(!turn(key, "a"));
+  BOOST_TEST((open_learned("sid").pick.outcome == Affinity::Outcome::Gone));
+  BOOST_TEST(backend("a").keys == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_learned_session_that_does_not_come_back_holds_up_no_drain) {
+  learn_and_close(key, "sid");
+  Tab& tab = open_learned("sid");
+  backend("a").state = BackendState::Draining;
+  close(tab);
+  clock.advance(settings.linger);
+  sweep_all();
+  BOOST_TEST(backend("a").keys == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(after_the_turn_of_its_key_an_id_is_gone) {
   Tab& tab = open(key);
   table().learn(tab.member, "sid", false, clock.now());
