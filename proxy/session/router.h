@@ -27,6 +27,8 @@ class Router {
  public:
   Router(const Settings& settings, const std::vector<std::shared_ptr<Pool>>& pools);
 
+  // Whether match() looks at the host.
+  bool names_hosts() const { return !exact_.empty() || !wildcard_.empty(); }
   // `host` in lower case without a port; `path` normalised. Null where none matches.
   const Route* match(std::string_view listener, std::string_view host, std::string_view path) const;
 

@@ -104,8 +104,9 @@ bool Exchange::admit(std::size_t head_size) {
   }
   const bool is_websocket = ask == wire::UpgradeRequest::WebSocket;
 
-  const Route* route = worker_.snapshot().router.match(
-      listener.settings.name, wire::host_without_port(head_->authority), wire::normalise_path(head_->path()));
+  const Router& router = worker_.snapshot().router;
+  const std::string host = router.names_hosts() ? wire::host_without_port(head_->authority) : std::string();
+  const Route* route = router.match(listener.settings.name, host, wire::normalise_path(head_->path()));
   if (route == nullptr) {
     cells.reject(RejectReason::NoRoute);
     answer(404, CloseReason::NoBackend, "no route matches this host and path");
@@ -286,6 +287,10 @@ void Exchange::append_forwarded(std::string& out) {
   using wire::FieldName;
   const auto& fields = head_->fields;
   const std::string peer = this->peer().is_unix() ? "" : this->peer().ip().text();
+  if (!request_.from_trusted && !peer.empty() && !head_->authority.empty() && !fields.has(FieldName::Forwarded)) {
+    return wire::append_all(out, "X-Forwarded-For: ", peer, "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ",
+                            head_->authority, "\r\n");
+  }
   std::string hops;
   if (request_.from_trusted && !peer.empty()) {
     for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
