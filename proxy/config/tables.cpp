@@ -85,7 +85,8 @@ TableReader<WebSocketSettings> websocket_table() {
            field("idle_timeout", &WebSocketSettings::idle_timeout, duration(Zero::Refused)),
            field("ping_interval", &WebSocketSettings::ping_interval, duration(Zero::Allowed)),
            field("close_timeout", &WebSocketSettings::close_timeout, duration(Zero::Refused)),
-           field("drain_code", &WebSocketSettings::drain_code, close_code())}};
+           field("drain_code", &WebSocketSettings::drain_code, close_code()),
+           field("crash_code", &WebSocketSettings::crash_code, close_code())}};
 }
 
 TableReader<SseSettings> sse_table() {

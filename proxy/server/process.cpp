@@ -38,8 +38,16 @@ constexpr std::uint64_t kReservedDescriptors = 64;  // for listeners, health che
 sigset_t handled_signals() {
   sigset_t mask;
   sigemptyset(&mask);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&mask, signal);
+  for (const int signal : {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1}) sigaddset(&mask, signal);
   return mask;
+}
+
+// What would end a process by default, and means nothing here; a write beyond a file's limit fails by itself.
+void ignore_other_signals() {
+  for (const int signal : {SIGPIPE, SIGALRM, SIGVTALRM, SIGPROF, SIGUSR2, SIGIO, SIGPWR, SIGSTKFLT, SIGXFSZ}) {
+    std::signal(signal, SIG_IGN);
+  }
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) std::signal(signal, SIG_IGN);
 }
 
 // What the kernel lacks is no reason not to serve.
@@ -94,6 +102,7 @@ class Process {
   std::vector<std::string> socket_files_;  // of unix listeners; while somebody listens there nobody else takes the path
   ControlCore core_;
   bool running_ = true;
+  bool told_to_stop_ = false;  // by a signal
 };
 
 std::optional<std::string> Process::open_listeners() {
@@ -200,11 +209,11 @@ void Process::remove_socket_files() {
 void Process::take_signals(int signals) {
   signalfd_siginfo info{};
   while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-    if (info.ssi_signo == SIGHUP) {
+    if (info.ssi_signo == SIGHUP || info.ssi_signo == SIGUSR1) {
       if (access_log_) access_log_->reopen();
       continue;
     }
-    if (core_.is_leaving()) running_ = false;  // a second one stops now
+    if (std::exchange(told_to_stop_, true)) running_ = false;  // a second one stops now
     core_.stop();
   }
 }
@@ -212,7 +221,7 @@ void Process::take_signals(int signals) {
 }  // namespace
 
 int run_proxy(const session::Settings& settings) {
-  std::signal(SIGPIPE, SIG_IGN);
+  ignore_other_signals();
   // Before the first thread: every thread inherits it, and the control loop alone reads the signals.
   const sigset_t mask = handled_signals();
   pthread_sigmask(SIG_BLOCK, &mask, nullptr);

@@ -16,6 +16,9 @@ using metrics::PickReason;
 
 namespace {
 
+// How long a drain without a pace waits for a learned session to come back.
+constexpr std::chrono::milliseconds kBetweenRequests{30'000};
+
 bool was_tried(const std::vector<BackendId>& tried, const Backend& backend) {
   return std::ranges::find(tried, backend.id) != tried.end();
 }
@@ -37,9 +40,7 @@ Affinity::Affinity(std::uint64_t max_keys, std::uint64_t table_seed)
     : max_keys_per_shard_(std::max<std::uint64_t>(1, max_keys / kShards)),
       table_seed_(table_seed),
       shards_(new std::array<Shard, kShards>()),
-      learned_(max_keys, table_seed, [this](const Pool& pool, std::string_view key, const Backend& backend, Time now) {
-        return is_held(pool, key, backend, now);
-      }) {
+      learned_(max_keys, table_seed) {
   for (Shard& shard : *shards_) shard.entries = decltype(shard.entries)(0, PoolKeyHash{table_seed});
 }
 
@@ -47,13 +48,6 @@ Affinity::~Affinity() = default;
 
 Affinity::Shard& Affinity::shard_of(const Pool& pool, std::string_view key) const {
   return (*shards_)[(PoolKeyHash{table_seed_}({&pool, key}) >> 48) % kShards];
-}
-
-bool Affinity::is_held(const Pool& pool, std::string_view key, const Backend& backend, Time now) const {
-  Shard& shard = shard_of(pool, key);
-  const std::lock_guard lock(shard.mutex);
-  const auto found = shard.entries.find(KeyView{&pool, key});
-  return found != shard.entries.end() && found->second.backend == &backend && found->second.is_held(now);
 }
 
 Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Random& random, Time now,
@@ -109,8 +103,8 @@ Affinity::Pick Affinity::reserve_keyed(Member& member, const PickRequest& reques
   if (learned != nullptr && !held) {
     const PoolView& view = request.pool->view();
     entry.second.ranked_first = first_of_ranking(view, balancer::hash_key(key, view.settings->hash_seed));
-    entry.second.has_learned = true;
     Shard::move(entry, learned->backend);
+    entry.second.has_learned = true;
   }
   if (stays) {
     Shard::join(entry, member, *learned->backend);
@@ -240,7 +234,9 @@ void Affinity::release(Member& member, Time now) {
   const bool waits = state == BackendState::Draining && holding.has_learned;
   const bool backend_leaves = state != BackendState::Ready && !waits;
   const PoolSettings& settings = key.pool->settings();
-  const auto kept = holding.has_learned && !waits ? settings.learn_ttl : settings.linger;
+  const auto kept = waits                 ? std::max(settings.linger, kBetweenRequests)
+                    : holding.has_learned ? settings.learn_ttl
+                                          : settings.linger;
   if (backend_leaves || (holding.synthetic && !holding.has_learned) || kept.count() == 0) {
     shard.erase(entry);
     return;
@@ -266,6 +262,16 @@ void Affinity::learn(const Member& member, std::string_view id, bool also_after_
     if (!turn_has_come) holding.has_learned = true;
   }
   learned_.learn(*key.pool, id, key.text, *member.backend, now);  // the entry stays: it holds this session
+}
+
+void Affinity::hold_id(const Pool& pool, std::string_view id) {
+  before_shared_call();
+  learned_.hold(pool, id);
+}
+
+void Affinity::let_go_id(const Pool& pool, std::string_view id, Time now) {
+  before_shared_call();
+  learned_.let_go(pool, id, now);
 }
 
 void Affinity::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {

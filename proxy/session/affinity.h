@@ -4,15 +4,16 @@
 // whatever workers they are on. Touched when a session opens, connects or ends, never per byte.
 //
 // Rules (in this order; the first that applies is the recorded reason):
-//   learned   the request carries an id that a backend has handed out: there, or nowhere (learned_ids.h)
+//   learned   the request carries an id that a backend has handed out (learned_ids.h): there; where that is over limpet
+//             answers, and a cookie counts as absent
 //   live      the key has an entry, whose backend still serves it
 //   hash      the first of the key's ranking, or a later one where load or slow start pass it over
 //   fallback  a later one, because the first is not available
 //   balance   no key: by load or in turn
 //
-// An entry lives as long as a session of its key is open, and `linger` longer; on a draining backend only where ids of
-// learned sessions lead to it. Where chance is needed (session cookies,
-// keys of sessions that have none) it comes from the caller.
+// An entry lives as long as a session of its key is open, and `linger` longer, `learn_ttl` where ids of learned
+// sessions lead to it; on a draining backend only with those, until its key's turn. Where chance is needed (session
+// cookies, keys of sessions that have none) it comes from the caller.
 #pragma once
 
 #include <array>
@@ -114,6 +115,9 @@ class Affinity {
   // the id is learned only with `also_after_turn`: it leads to the old backend, where its session is, and so is gone
   // for all but what may still reach that.
   void learn(const Member& member, std::string_view id, bool also_after_turn, Time now);
+  // The session that carries the id is open meanwhile; for each hold_id() one let_go_id().
+  void hold_id(const Pool& pool, std::string_view id);
+  void let_go_id(const Pool& pool, std::string_view id, Time now);
   // limpet itself has told the client that this learned session is over: the id is recognised as closed for a while,
   // or, without `as_closed`, unknown from now on.
   void forget(const Pool& pool, std::string_view id, bool as_closed, Time now);
@@ -154,7 +158,6 @@ class Affinity {
   struct Shard;
 
   Shard& shard_of(const Pool& pool, std::string_view key) const;
-  bool is_held(const Pool& pool, std::string_view key, const Backend& backend, Time now) const;
   Pick pick_for(Entry& entry, Member& member, const PickRequest& request, bool learned, SessionRefs& departing);
   Pick reserve_keyed(Member& member, const PickRequest& request, std::string_view key,
                      const LearnedIds::Learned* learned, Time now, SessionRefs& departing);

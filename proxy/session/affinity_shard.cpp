@@ -16,6 +16,7 @@ void Affinity::Shard::move(Entry& entry, Backend* to) {
   count(to, 1);
   count(holding.backend, -1);
   holding.backend = to;
+  holding.has_learned = false;
 }
 
 void Affinity::Shard::join(Entry& entry, Member& member, Backend& backend) {
@@ -38,13 +39,13 @@ void Affinity::Shard::leave(Member& member) {
 }
 
 void Affinity::Shard::make_room(std::string_view key, std::uint64_t max_weight) {
-  weight += weight_of(key);
+  weight += weight_of(key.size());
   while (weight > max_weight && idle.oldest() != nullptr) erase(*idle.oldest());
 }
 
 void Affinity::Shard::erase(Entry& entry) {
   idle.remove(entry);
-  weight -= weight_of(entry.first.text);
+  weight -= weight_of(entry.first.text.size());
   move(entry, nullptr);
   entries.erase(entries.find(static_cast<KeyView>(entry.first)));
 }

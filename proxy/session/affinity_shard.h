@@ -36,9 +36,6 @@ struct Affinity::Shard {
   ByAge<Entry> idle;         // those without a session
   std::uint64_t weight = 0;  // of all entries
 
-  // A long key counts as several: their number bounds the table's memory, too.
-  static std::uint64_t weight_of(std::string_view key) { return 1 + key.size() / 256; }
-
   // Changes which backend an entry is on; null: none.
   static void move(Entry& entry, Backend* to);
   static void join(Entry& entry, Member& member, Backend& backend);

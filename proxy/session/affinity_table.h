@@ -69,4 +69,9 @@ class ByAge {
   Entry* newest_ = nullptr;
 };
 
+// A long key counts as several: their number bounds a table's memory, too.
+inline std::uint64_t weight_of(std::size_t size) {
+  return size == 0 ? 1 : (size + 255) / 256;
+}
+
 }  // namespace limpet::session

@@ -166,7 +166,7 @@ void Connector::opened(std::unique_ptr<net::Stream> stream, Origin origin) {
 }
 
 // On to the next of the ranking. A learned session has none: it lives on its backend, and is gone where nobody listens
-// there any more.
+// there any more; but a learned cookie counts as absent then, and the request goes by the next rule.
 void Connector::failed(Failure why, int error) {
   Backend& backend = *record_.member.backend;
   worker_.shared().observed(backend, false);
@@ -177,19 +177,20 @@ void Connector::failed(Failure why, int error) {
   key_moved_ = key_moved_ || !affinity.is_still_placed(record_.member);
   SessionRefs departing;
   Affinity::Pick pick;
-  if (request_.has_key || learned_ || new_cookie_.empty()) {
-    pick = affinity.reserve_next(record_.member, request_, worker_.now(), departing);
-  } else {
-    // The session cookie that was drawn leads to the failed backend: draw again.
+  const bool is_absent = learned_ && request_.counts_as_absent;
+  const bool draws_again = !request_.has_key && !learned_ && !new_cookie_.empty();  // it leads to the failed backend
+  if (!draws_again) pick = affinity.reserve_next(record_.member, request_, worker_.now(), departing);
+  if (is_absent) {
+    affinity.forget(*request_.pool, request_.learned_id, false, worker_.now());
+    request_.learned_id.clear();
+  }
+  if (draws_again || is_absent) {
     affinity.release(record_.member, worker_.now());
     pick = affinity.reserve(record_.member, request_, worker_.random(), worker_.now(), departing);
     pick.reason = metrics::PickReason::Fallback;
   }
   worker_.shared().dismiss(departing, CloseReason::Moved);
-  if (learned_ && request_.counts_as_absent) {
-    affinity.forget(*request_.pool, request_.learned_id, false, worker_.now());
-    request_.learned_id.clear();
-  } else if (learned_) {
+  if (learned_ && !is_absent) {
     if (pick.outcome == Affinity::Outcome::Picked) record_.repicked(pick.reason);  // its end counts where it stands now
     return owner_.not_opened(Failure::Gone);
   }

@@ -23,6 +23,7 @@ struct LearnedIds::Shard {
   struct Value {
     Learned learned;
     Time expires{};
+    std::uint32_t uses = 0;  // sessions that carry it
     Entry* older = nullptr;
     Entry* newer = nullptr;
   };
@@ -30,6 +31,11 @@ struct LearnedIds::Shard {
   std::mutex mutex;
   std::unordered_map<PoolKey, Value, PoolKeyHash, PoolKeyEqual> ids;
   ByAge<Entry> by_use;
+  std::uint64_t total = 0;  // weight of all ids
+
+  static std::uint64_t weight(const Entry& entry) {
+    return weight_of(entry.first.text.size() + entry.second.learned.key.size());
+  }
 
   static void set_backend(Entry& entry, Backend* backend) {
     Backend*& present = entry.second.learned.backend;
@@ -38,12 +44,8 @@ struct LearnedIds::Shard {
     present = backend;
   }
 
-  // A session may last longer than learn_ttl: as long as its key is held, and that is learn_ttl after its last one.
-  static bool is_over(const Entry& entry, const IsHeld& is_held, Time now) {
-    const auto& [id, value] = entry;
-    if (now < value.expires) return false;
-    const Learned& learned = value.learned;
-    return learned.backend == nullptr || !is_held(*id.pool, learned.key, *learned.backend, now);
+  static bool is_over(const Value& value, Time now) {
+    return now >= value.expires && (value.uses == 0 || value.learned.backend == nullptr);
   }
 
   void used(Entry& entry) {
@@ -59,15 +61,15 @@ struct LearnedIds::Shard {
   void erase(Entry& entry) {
     set_backend(entry, nullptr);
     by_use.remove(entry);
+    total -= weight(entry);
     ids.erase(ids.find(static_cast<KeyView>(entry.first)));
   }
 };
 
-LearnedIds::LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed, IsHeld is_held)
-    : max_ids_per_shard_(std::max<std::uint64_t>(1, max_ids / kShards)),
+LearnedIds::LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed)
+    : max_weight_per_shard_(std::max<std::uint64_t>(1, max_ids / kShards)),
       table_seed_(table_seed),
-      shards_(new std::array<Shard, kShards>()),
-      is_held_(std::move(is_held)) {
+      shards_(new std::array<Shard, kShards>()) {
   for (Shard& shard : *shards_) shard.ids = decltype(shard.ids)(0, PoolKeyHash{table_seed});
 }
 
@@ -82,7 +84,7 @@ std::optional<LearnedIds::Learned> LearnedIds::look_up(const Pool& pool, std::st
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.ids.find(KeyView{&pool, id});
   if (found == shard.ids.end()) return std::nullopt;
-  if (Shard::is_over(*found, is_held_, now)) {
+  if (Shard::is_over(found->second, now)) {
     shard.erase(*found);
     return std::nullopt;
   }
@@ -96,13 +98,32 @@ void LearnedIds::learn(Pool& pool, std::string_view id, std::string_view key, Ba
   const std::lock_guard lock(shard.mutex);
   auto found = shard.ids.find(KeyView{&pool, id});
   if (found == shard.ids.end()) {
-    if (shard.ids.size() >= max_ids_per_shard_) shard.erase(*shard.by_use.oldest());
     found = shard.ids.try_emplace(PoolKey{&pool, std::string(id)}).first;
+  } else {
+    shard.total -= Shard::weight(*found);
   }
   found->second.learned.key = key;
+  shard.total += Shard::weight(*found);
   found->second.expires = now + pool.settings().learn_ttl;
   Shard::set_backend(*found, &backend);
   shard.used(*found);
+  while (shard.total > max_weight_per_shard_ && shard.by_use.oldest() != &*found) shard.erase(*shard.by_use.oldest());
+}
+
+void LearnedIds::hold(const Pool& pool, std::string_view id) {
+  Shard& shard = shard_of(pool, id);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.ids.find(KeyView{&pool, id});
+  if (found != shard.ids.end()) ++found->second.uses;
+}
+
+void LearnedIds::let_go(const Pool& pool, std::string_view id, Time now) {
+  Shard& shard = shard_of(pool, id);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.ids.find(KeyView{&pool, id});
+  if (found == shard.ids.end() || found->second.uses == 0) return;
+  --found->second.uses;
+  if (found->second.learned.backend != nullptr) found->second.expires = now + pool.settings().learn_ttl;
 }
 
 void LearnedIds::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {
@@ -133,7 +154,7 @@ void LearnedIds::sweep(std::size_t part, Time now) {
     const std::lock_guard lock(shard.mutex);
     for (Shard::Entry* entry = shard.by_use.oldest(); entry != nullptr;) {
       Shard::Entry* const newer = entry->second.newer;
-      if (Shard::is_over(*entry, is_held_, now)) shard.erase(*entry);
+      if (Shard::is_over(entry->second, now)) shard.erase(*entry);
       entry = newer;
     }
   }

@@ -10,7 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,17 +30,20 @@ class LearnedIds {
     Backend* backend = nullptr;  // null: the id is closed
   };
 
-  // Whether a key is on this backend, with a session or kept for one: its ids are in use. Called with an id's lock held.
-  using IsHeld = std::function<bool(const Pool& pool, std::string_view key, const Backend& backend, Time now)>;
-
-  // Of more than `max_ids` those are forgotten that were used longest ago.
-  LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed, IsHeld is_held);
+  // Of more than `max_ids` those are forgotten that were used longest ago. One that is long with its key counts as
+  // several.
+  LearnedIds(std::uint64_t max_ids, std::uint64_t table_seed);
   ~LearnedIds();
   LearnedIds(const LearnedIds&) = delete;
   LearnedIds& operator=(const LearnedIds&) = delete;
 
-  // nullopt: unknown. A use of the id, which lives another learn_ttl, and as long as its key is held.
+  // nullopt: unknown. A use of the id, which lives another learn_ttl.
   std::optional<Learned> look_up(const Pool& pool, std::string_view id, Time now);
+
+  // A session that carries the id is open: it does not expire before let_go(), and learn_ttl after that. For each
+  // hold() one let_go(); an id that is forgotten in between stays forgotten.
+  void hold(const Pool& pool, std::string_view id);
+  void let_go(const Pool& pool, std::string_view id, Time now);
 
   // Requires: id and key are within the bounds above.
   void learn(Pool& pool, std::string_view id, std::string_view key, Backend& backend, Time now);
@@ -61,10 +63,9 @@ class LearnedIds {
   struct Shard;
   Shard& shard_of(const Pool& pool, std::string_view id) const;
 
-  const std::uint64_t max_ids_per_shard_;
+  const std::uint64_t max_weight_per_shard_;
   const std::uint64_t table_seed_;
   const std::unique_ptr<std::array<Shard, kShards>> shards_;
-  const IsHeld is_held_;
 };
 
 }  // namespace limpet::session

@@ -97,6 +97,7 @@ struct WebSocketSettings {
   milliseconds ping_interval{30000};  // 0: off
   milliseconds close_timeout{5000};   // from when the peer has acknowledged all; ten times this at most
   std::uint16_t drain_code = 1012;
+  std::uint16_t crash_code = 1001;
   bool operator==(const WebSocketSettings&) const = default;
 };
 

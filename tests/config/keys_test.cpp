@@ -99,6 +99,7 @@ void dump_route(const session::RouteSettings& route, Values& out) {
   out["route.websocket.ping_interval"] = as_text(route.websocket.ping_interval);
   out["route.websocket.close_timeout"] = as_text(route.websocket.close_timeout);
   out["route.websocket.drain_code"] = as_text(route.websocket.drain_code);
+  out["route.websocket.crash_code"] = as_text(route.websocket.crash_code);
   out["route.sse.heartbeat"] = as_text(route.sse.heartbeat);
   out["route.sse.retry"] = as_text(route.sse.retry);
   out["route.sse.retry_jitter"] = as_text(route.sse.retry_jitter);
@@ -253,6 +254,7 @@ const std::vector<Other> kOthers = {
     {"route.websocket.ping_interval", "\"0s\"", "0s"},
     {"route.websocket.close_timeout", "\"1s\"", "1s"},
     {"route.websocket.drain_code", "4999", "4999"},
+    {"route.websocket.crash_code", "1014", "1014"},
     {"route.sse.heartbeat", "\"0s\"", "0s"},
     {"route.sse.retry", "\"1s\"", "1s"},
     {"route.sse.retry_jitter", "\"3s\"", "3s"},

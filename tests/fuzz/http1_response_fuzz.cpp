@@ -21,7 +21,7 @@ void check_promises(const ResponseHead& head, const HeadResult& result, std::str
                     std::string_view method) {
   require(result.consumed <= input.size());
   require(input.substr(0, result.consumed).ends_with("\r\n\r\n"));
-  require(head.status >= 100 && head.status <= 999);
+  require(head.status >= 100 && head.status <= 599);
   require(head.reason.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
   const auto lengths = head.fields.count(limpet::wire::FieldName::ContentLength);
   const auto codings = head.fields.count(limpet::wire::FieldName::TransferEncoding);

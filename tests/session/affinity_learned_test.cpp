@@ -68,12 +68,16 @@ BOOST_AUTO_TEST_CASE(an_id_expires_after_its_last_use) {
   BOOST_TEST(open_learned("sid").pick.reason == PickReason::Balance);
 }
 
-BOOST_AUTO_TEST_CASE(an_id_is_in_use_as_long_as_its_session) {
+BOOST_AUTO_TEST_CASE(an_id_is_in_use_as_long_as_the_session_that_carries_it) {
   learn_and_close(key, "sid");
+  learn_and_close(key, "other");
   Tab& tab = open_learned("sid");
+  table().hold_id(pool(), "sid");
   clock.advance(3 * settings.learn_ttl);
   sweep_all();
+  BOOST_TEST(backend("a").learned_ids == 1U);
   close(tab);
+  table().let_go_id(pool(), "sid", clock.now());
   clock.advance(settings.learn_ttl - Duration(1));
   sweep_all();
   BOOST_TEST(open_learned("sid").pick.reason == PickReason::Learned);
@@ -112,7 +116,7 @@ BOOST_AUTO_TEST_CASE(between_two_polls_a_learned_session_waits_for_its_keys_turn
   Tab& tab = open_learned("sid");
   backend("a").state = BackendState::Draining;
   close(tab);
-  clock.advance(settings.linger - Duration(1));
+  clock.advance(std::max<Duration>(settings.linger, seconds(30)) - Duration(1));
   sweep_all();
   BOOST_TEST(backend("a").keys == 1U);
   BOOST_TEST(open_learned("sid").at() == "a");
@@ -127,9 +131,20 @@ BOOST_AUTO_TEST_CASE(a_learned_session_that_does_not_come_back_holds_up_no_drain
   Tab& tab = open_learned("sid");
   backend("a").state = BackendState::Draining;
   close(tab);
-  clock.advance(settings.linger);
+  clock.advance(std::max<Duration>(settings.linger, seconds(30)));
   sweep_all();
   BOOST_TEST(backend("a").keys == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_whose_turn_has_come_is_not_kept_for_its_ids) {
+  Tab& tab = open(key);
+  table().learn(tab.member, "sid", false, clock.now());
+  backend("a").state = BackendState::Draining;
+  turn(key, "a");
+  close(tab);
+  clock.advance(settings.linger);
+  sweep_all();
+  BOOST_TEST(all_keys() == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(after_the_turn_of_its_key_an_id_is_gone) {

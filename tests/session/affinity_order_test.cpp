@@ -107,6 +107,21 @@ BOOST_AUTO_TEST_CASE(of_too_many_learned_ids_the_one_used_longest_ago_is_forgott
   BOOST_TEST(fixture.backend("a").learned_ids == static_cast<unsigned>(known));
 }
 
+BOOST_AUTO_TEST_CASE(a_learned_id_that_is_long_with_its_key_counts_as_several) {
+  AffinityFixture fixture;
+  fixture.max_keys = std::uint64_t{64} * 20;
+  const std::string key(1000, 'k');
+  const Tab& tab = fixture.open(key);
+  for (int i = 0; i < 3000; ++i) {  // each as 4 others
+    fixture.table().learn(tab.member, std::string(24, 'i') + std::to_string(i), false, fixture.clock.now());
+  }
+  const auto& backend = *tab.member.backend;
+  BOOST_TEST(backend.learned_ids <= fixture.max_keys / 4);
+  BOOST_TEST(backend.learned_ids > fixture.max_keys / 8);
+  fixture.table().learn(tab.member, std::string(24, 'i') + "2999", false, fixture.clock.now());  // counts once
+  BOOST_TEST(backend.learned_ids <= fixture.max_keys / 4);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace limpet::session

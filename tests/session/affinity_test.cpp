@@ -311,6 +311,13 @@ BOOST_AUTO_TEST_CASE(long_keys_leave_room_for_fewer) {
   BOOST_TEST(all_keys() <= max_keys);
 }
 
+BOOST_AUTO_TEST_CASE(a_key_of_256_bytes_counts_as_one) {
+  max_keys = 64;
+  settings.linger = hours(1000);
+  for (int i = 0; i < 1000; ++i) close(open(std::string(250, 'k') + std::to_string(100000 + i)));
+  BOOST_TEST(all_keys() > 60U);
+}
+
 BOOST_AUTO_TEST_CASE(a_key_with_an_open_session_is_never_evicted) {
   max_keys = 64;
   for (int i = 0; i < 500; ++i) open("k" + std::to_string(i));

@@ -41,7 +41,7 @@ const char* Exchange::state_name() const {
 void Exchange::on_ready(net::Stream&, bool readable, bool writable) {
   if (state_ == State::Over || backend_ == nullptr) return;
   if (writable && !to_backend_.empty()) {
-    if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
+    mind_refusal(to_backend_.flush(worker_, *backend_));
     last_activity_ = request_.moved_at = worker_.now();
     if (to_backend_.pending() <= high_water() / 2) client_.want_body(true);
     if (state_ == State::Over || backend_ == nullptr) return;
@@ -52,7 +52,7 @@ void Exchange::on_ready(net::Stream&, bool readable, bool writable) {
 
 void Exchange::on_refused(net::Stream&, net::IoStatus status) {
   if (state_ == State::Over || backend_ == nullptr) return;
-  if (status == net::IoStatus::Reset) to_backend_.drop(worker_);  // what it has answered is read first
+  mind_refusal(status);
   if (to_backend_.pending() > high_water()) client_.want_body(false);
   watch_backend();
 }
@@ -155,8 +155,7 @@ void Exchange::begin_response(const wire::ResponseHead& head, bool more_follows)
   record_->status = static_cast<std::uint16_t>(head.status);
   const Duration waited = worker_.now() - began_;
   if (!is_stream) record_->handshake_took(waited);
-  auto& responses =
-      record_->backend_cells().http_responses;  // up to 599: others exist in the wild, but have no meaning
+  auto& responses = record_->backend_cells().http_responses;
   if (record_->protocol() == Protocol::Http && head.status - 100 < responses.size()) responses[head.status - 100].add();
 
   body_ = wire::BodyDecoder(head.framing, head.length);

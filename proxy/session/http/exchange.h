@@ -126,6 +126,7 @@ class Exchange final : public Session,
 
   // --- exchange_ends.cpp: the ways to end ---
   bool ask_again(bool fresh, bool was_taken);
+  void mind_refusal(net::IoStatus sent);
   void backend_strayed();
   void backend_eof(bool reset);
   void body_done();
@@ -195,6 +196,7 @@ class Exchange final : public Session,
     bool may_serve_again = false;
     bool binds = false;       // a user may be logged in on it (wire/http/connection_auth.h)
     bool probed = false;      // the kernel watches over both silent sides
+    bool refused = false;     // a write has found it closed
     std::uint32_t round = 0;  // of the loop, in which it was got
   } upstream_;
 
@@ -230,6 +232,7 @@ class Exchange final : public Session,
   Spares<wire::RequestHead>::Lease head_;    // given back as soon as nothing more is asked of it
   Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
   std::unique_ptr<Connector> connector_;     // until the response begins
+  std::string held_id_;                      // a learned id that it carries
   Pool* pool_ = nullptr;
   const Time began_;
   const ListenerId listener_;

@@ -14,14 +14,21 @@ bool Exchange::ask_again(bool fresh, bool was_taken) {
   if (!request_.repeatable || !input_.empty() || response_.informational > 0) return false;
   // The lost connection may have held what a poll had waited for, which nobody says twice.
   request_.answer_lost = record_->protocol() == Protocol::LongPoll && was_taken;
-  if (request_.answer_lost && !connector_->learned()) return false;
+  if (request_.answer_lost && (!connector_->learned() || connector_->request().counts_as_absent)) return false;
   worker_.retire(std::move(backend_));
   to_backend_.drop(worker_);
   to_backend_.hold(worker_, *request_text_);
   state_ = State::Opening;
   disarm();
-  connector_->reopen(fresh);
+  connector_->reopen(fresh || request_.answer_lost);
   return true;
+}
+
+// The backend takes nothing any more. What it has answered is read first.
+void Exchange::mind_refusal(net::IoStatus sent) {
+  if (sent != net::IoStatus::Reset) return;
+  upstream_.refused = true;
+  to_backend_.drop(worker_);
 }
 
 // What it says was there before the request: it is the rest of another answer.
@@ -39,8 +46,10 @@ void Exchange::backend_eof(bool reset) {
     if (is_new) worker_.shared().observed(*record_->member.backend, false);  // else it only closed an idle connection
     // A learned session lives on its backend: whether that is gone a new connection tells.
     if (!is_new || (connector_->learned() && !std::exchange(request_.repeated, true))) {
-      // What a backend had closed before the request came does not acknowledge it.
-      if (ask_again(is_new, is_new || backend_->unacknowledged() == 0)) return;
+      // What a backend had closed before the request came does not acknowledge it; what its kernel has acknowledged it
+      // may have read.
+      mind_refusal(to_backend_.send_posted(worker_));
+      if (ask_again(is_new, is_new || (!upstream_.refused && backend_->unacknowledged() == 0))) return;
     }
     drop_backend();
     input_.clear();

@@ -58,6 +58,7 @@ Exchange::Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, 
       listener_(listener) {}
 
 Exchange::~Exchange() {
+  if (!held_id_.empty()) worker_.shared().affinity.let_go_id(*pool_, held_id_, worker_.now());
   to_backend_.drop(worker_);
 }
 
@@ -84,7 +85,7 @@ bool Exchange::admit(std::size_t head_size) {
   if (request_.from_trusted) number_ = 0;
   const auto client = request_.from_trusted ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
   request_.over_tls =
-      request_.from_trusted && head_->fields.find(wire::FieldName::XForwardedProto).value_or("") == "https";
+      request_.from_trusted && wire::is_secure_proto(head_->fields.find(wire::FieldName::XForwardedProto).value_or(""));
 
   if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
     cells.reject(RejectReason::Rate);
@@ -100,6 +101,12 @@ bool Exchange::admit(std::size_t head_size) {
   if (ask == wire::UpgradeRequest::BadVersion) {
     cells.reject(RejectReason::Version);
     answer(426, CloseReason::ProtocolError, "WebSocket version 13 is spoken here", "Sec-WebSocket-Version", "13");
+    return false;
+  }
+  const auto& fields = head_->fields;
+  if (fields.count(wire::FieldName::Origin) > 1) {  // which one counts is not for us to say (RFC 6454 §7.3)
+    cells.reject(RejectReason::Malformed);
+    answer(400, CloseReason::ProtocolError, "more than one Origin");
     return false;
   }
   const bool is_websocket = ask == wire::UpgradeRequest::WebSocket;
@@ -219,7 +226,12 @@ void Exchange::opened(Connector::Opened to) {
     to_backend_.drop(worker_);
     return answer_unavailable(502, CloseReason::BackendClosed);
   }
+  if (const auto& id = connector_->request().learned_id; !id.empty() && held_id_.empty()) {
+    held_id_ = id;
+    worker_.shared().affinity.hold_id(*pool_, held_id_);
+  }
   backend_ = std::move(to.stream);
+  upstream_.refused = false;
   backend_->set_handler(this);
   upstream_.origin = to.origin;
   upstream_.round = worker_.loop().round();
@@ -230,7 +242,7 @@ void Exchange::opened(Connector::Opened to) {
   request_.moved_at = last_activity_ = worker_.now();
   if (!to_backend_.empty()) {
     request_.sent = true;
-    if (to_backend_.flush(worker_, *backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
+    mind_refusal(to_backend_.flush(worker_, *backend_));
   }
   time_answer();
   watch_backend();
@@ -288,8 +300,8 @@ void Exchange::append_forwarded(std::string& out) {
   const auto& fields = head_->fields;
   const std::string peer = this->peer().is_unix() ? "" : this->peer().ip().text();
   if (!request_.from_trusted && !peer.empty() && !head_->authority.empty() && !fields.has(FieldName::Forwarded)) {
-    return wire::append_all(out, "X-Forwarded-For: ", peer, "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ",
-                            head_->authority, "\r\n");
+    return wire::append_all(out, "X-Forwarded-For: ", peer,
+                            "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ", head_->authority, "\r\n");
   }
   std::string hops;
   if (request_.from_trusted && !peer.empty()) {
@@ -349,7 +361,7 @@ void Exchange::request_body(const std::vector<std::string_view>& pieces, bool la
   } else if (backend_ != nullptr) {
     request_.sent = true;
     // Where the backend no longer takes the body it may have answered already: that is read, the body is dropped.
-    if (out.send(worker_, *backend_, to_backend_) == net::IoStatus::Reset) to_backend_.drop(worker_);
+    mind_refusal(out.send(worker_, *backend_, to_backend_));
   }
   out.clear(to_backend_);
   if (to_backend_.pending() > high_water()) client_.want_body(false);

@@ -192,7 +192,7 @@ void WebSocketSession::lost_backend(CloseReason reason) {
 
 void WebSocketSession::end_without_backend() {
   const bool may_close = backend_half_.seen.at_frame_boundary();
-  if (may_close) say_close(kGoingAway);
+  if (may_close) say_close(route().websocket.crash_code);
   if (over() || client_.stream == nullptr) return;
   if (!may_close || client_half_.closed_politely || client_.eof) linger();
 }

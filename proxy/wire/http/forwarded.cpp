@@ -85,4 +85,9 @@ std::string forwarded_element(std::string_view for_ip, std::string_view host, st
   return element;
 }
 
+bool is_secure_proto(std::string_view proto) {
+  proto = trimmed(proto.substr(0, proto.find(',')));
+  return equals_ignoring_case(proto, "https") || equals_ignoring_case(proto, "wss");
+}
+
 }  // namespace limpet::wire

@@ -24,4 +24,7 @@ std::string strip_port(std::string_view hop);
 // control character, which cannot be quoted, counts as empty.
 std::string forwarded_element(std::string_view for_ip, std::string_view host, std::string_view proto);
 
+// Of X-Forwarded-Proto, a list of what each proxy saw: the client's own connection is the first.
+bool is_secure_proto(std::string_view proto);
+
 }  // namespace limpet::wire

@@ -184,6 +184,7 @@ HeadResult parse_response_head(std::string_view input, const HeadLimits& limits,
   if (result.status == Status::Bad) return bad_response(result.why);
   if (result.status == Status::NeedMore) return result;
 
+  if (out.status < 100 || out.status > 599) return bad_response("a status that is none");  // RFC 9110 §15
   if (const auto refusal = check_connection(fields)) return bad_response(refusal.why);
   const auto refusal = read_framing(fields, out.http11, Framing::UntilClose, out.framing, out.length);
   if (refusal) return bad_response(refusal.why);

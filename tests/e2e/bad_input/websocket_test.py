@@ -38,6 +38,8 @@ class Handshakes(BadInputTest):
             self.assertEqual(stream.status, 403)
         self.assertEqual(backend.received, b"")
         self.assertEqual(proxy.metric("limpet_rejected_total", reason="origin"), 8)
+        twice = "Origin: https://app.example\r\nOrigin: https://evil.example\r\n"
+        self.assertEqual(proxy.ask(upgrade_request(extra=twice)).status, 400)
         for extra in ("Origin: https://app.example\r\n", ""):
             sock, _ = open_websocket(proxy, extra=extra)
             sock.close()

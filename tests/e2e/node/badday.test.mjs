@@ -44,6 +44,23 @@ test('websockets of a backend that dies end by 1001, spread, and the clients com
   backends[1].stop();
 });
 
+test('signals that mean nothing to it end nothing, and a TERM during an ordered stop joins it', async () => {
+  const backend = await startBackend('a');
+  const limpet = await startLimpet([backend], { proxy: 'drain_over = "1s"' });
+  for (const signal of ['SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGUSR1', 'SIGUSR2', 'SIGIO', 'SIGPWR', 'SIGHUP']) {
+    limpet.child.kill(signal);
+    assert.equal((await fetch(`${limpet.url}/`)).status, 200, signal);
+  }
+  const socket = new WebSocket(`${limpet.ws}/`);
+  const ended = new Promise((resolve) => socket.once('close', resolve));
+  await new Promise((resolve) => socket.once('open', resolve));
+  assert.ok((await limpet.post('/v1/stop')).ok);
+  limpet.child.kill('SIGTERM');
+  assert.equal(await ended, 1012);  // told, not cut off
+  assert.equal(await limpet.exited, 0);
+  backend.stop();
+});
+
 test('SIGTERM drains the process: not ready first, then 1012, then exit 0', async () => {
   const backend = await startBackend('a');
   const limpet = await startLimpet([backend], { proxy: 'drain_over = "300ms"' });

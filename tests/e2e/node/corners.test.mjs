@@ -43,12 +43,12 @@ function talk(limpet, text, { end = false } = {}) {
   return socket;
 }
 
-test('a status beyond 599 passes and harms nothing', async () => {
+test('a status beyond 599 is none: 502', async () => {
   const backend = await serveRaw((socket) => socket.write('HTTP/1.1 999 Denied\r\nContent-Length: 2\r\n\r\nno'));
   const limpet = await startLimpet([backend]);
   const socket = talk(limpet, 'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
   await socket.ended;
-  assert.match(socket.answer, /^HTTP\/1.1 999 Denied\r\n/);
+  assert.match(socket.answer, /^HTTP\/1.1 502 /);
   await limpet.stop();
   backend.stop();
 });

@@ -118,6 +118,13 @@ class Backends {
     closes_unseen(name);
     run_rounds();
   }
+  void resets_unseen(Name name) {
+    const linger at_once{1, 0};
+    for (auto& connection : backends_[name].connections) {
+      if (connection.open()) ::setsockopt(connection.value(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    }
+    closes_unseen(name);
+  }
   // Nobody has looked since.
   void closes_unseen(Name name) {
     for (auto& connection : backends_[name].connections) connection.reset();

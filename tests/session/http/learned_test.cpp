@@ -116,6 +116,15 @@ BOOST_AUTO_TEST_CASE(a_poll_on_a_connection_that_the_backend_had_closed_already_
   BOOST_TEST(one.written.ends_with("hello"));
 }
 
+BOOST_AUTO_TEST_CASE(a_poll_on_a_connection_that_the_backend_had_reset_is_asked_again) {
+  learn();
+  resets_unseen(a);
+  asks(one, engine_io("GET", "sid"));
+  BOOST_TEST(heard(a).starts_with("GET"));
+  says(a, answer("200 OK", "hello"));
+  BOOST_TEST(one.written.ends_with("hello"));
+}
+
 BOOST_AUTO_TEST_CASE(a_poll_that_had_waited_when_its_backend_died_is_gone) {
   learn();
   asks(one, engine_io("GET", "sid"));
@@ -168,6 +177,19 @@ BOOST_AUTO_TEST_CASE(a_learned_cookie_counts_as_absent_where_its_backend_is_gone
   BOOST_TEST(heard(b).starts_with("GET / "));
   says(b, answer("200 OK", "b"));
   BOOST_TEST(two.written.ends_with("\r\n\r\nb"), two.written);
+}
+
+BOOST_AUTO_TEST_CASE(who_brings_a_learned_cookie_that_counts_as_absent_goes_by_his_own_key) {
+  asks(one, "GET / HTTP/1.1\r\nHost: x\r\nX-Key: " + key + "\r\n\r\n");
+  says(a, answer("200 OK", "a", "Set-Cookie: JSESSIONID=one\r\n"));
+  dies(a);
+  const std::string own = key_of(b);
+  Script& two = client();
+  asks(two, "GET / HTTP/1.1\r\nHost: x\r\nX-Key: " + own + "\r\nCookie: JSESSIONID=one\r\n\r\n");
+  BOOST_TEST(heard(b).starts_with("GET / "));
+  const auto at = shared.affinity.find(backend(b).pool, own, clock.now());
+  BOOST_TEST((at.backend == &backend(b)));
+  BOOST_TEST(at.sessions.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_poll_that_was_under_way_when_its_backend_died_is_gone) {

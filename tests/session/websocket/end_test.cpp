@@ -140,6 +140,17 @@ BOOST_AUTO_TEST_CASE(a_lost_backend_is_a_1001_at_a_frame_boundary) {
   BOOST_TEST(closes(1001, By::Limpet) == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(a_lost_backend_is_told_by_the_routes_code) {
+  route.websocket.crash_code = 1014;
+  open();
+  backend.resets();
+  client.receives_close(1014);
+  client.sends_close(1014);
+  client.receives_fin();
+  client.sends_fin();
+  BOOST_TEST(closes(1014, By::Limpet) == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_backend_lost_in_mid_frame_is_a_fin) {
   open();
   const std::string half = backend.frame(kText, "half").substr(0, 3);

@@ -104,6 +104,15 @@ BOOST_AUTO_TEST_CASE(an_element_is_quoted_where_it_must_be) {
   for (const auto& row : rows) BOOST_TEST(forwarded_element(row.for_ip, row.host, row.proto) == row.element);
 }
 
+BOOST_AUTO_TEST_CASE(the_clients_own_connection_says_whether_it_is_secure) {
+  for (const std::string_view secure : {"https", "HTTPS", "wss", "Wss", " https ", "https, http", "https,http"}) {
+    BOOST_TEST(limpet::wire::is_secure_proto(secure), secure);
+  }
+  for (const std::string_view plain : {"", "http", "ws", "http, https", "httpsx", ",https", "\"https\""}) {
+    BOOST_TEST(!limpet::wire::is_secure_proto(plain), plain);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(every_byte_reads_back_or_is_left_out) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const std::string host = std::string("a") + static_cast<char>(byte);

@@ -186,6 +186,8 @@ constexpr Hostile kResponses[] = {
     {"empty line before", "\r\nHTTP/1.1 200 OK\r\n\r\n"sv, 502},
     {"status 099", "HTTP/1.1 099 X\r\n\r\n"sv, 502},
     {"status 000", "HTTP/1.1 000 X\r\n\r\n"sv, 502},
+    {"status 600", "HTTP/1.1 600 X\r\n\r\n"sv, 502},
+    {"status 999", "HTTP/1.1 999 X\r\n\r\n"sv, 502},
     {"status of two digits", "HTTP/1.1 20 OK\r\n\r\n"sv, 502},
     {"status of four digits", "HTTP/1.1 2000 OK\r\n\r\n"sv, 502},
     {"status with a letter", "HTTP/1.1 2x0 OK\r\n\r\n"sv, 502},
