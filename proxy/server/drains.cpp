@@ -138,7 +138,7 @@ void Drains::step(Drain& drain, Time now) {
     drain.deadline_passed = true;
     cut(drain);
   }
-  // Without a key on the backend there is nobody for whom a turn would come, nor who might come back between two requests.
+  // Without a key there nobody waits for a turn, and nobody comes back between two requests.
   const bool turns_are_over = drain.deadline_passed || (drain.schedule && drain.schedule->done());
   const bool done = turns_are_over || backend.keys.load(std::memory_order_acquire) == 0;
   const bool is_empty = backend.sessions.load(std::memory_order_acquire) == 0;

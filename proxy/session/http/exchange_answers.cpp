@@ -99,8 +99,8 @@ void Exchange::answer_come_again(unsigned status, CloseReason reason, std::strin
   send_readable_answer(reason, "text/event-stream", "retry: " + std::to_string(wait) + "\n\n");
 }
 
-// The learned session's backend no longer serves it: its key's turn has come, or nobody listens there. Only of a
-// session that is told so it is known that it has ended; what no backend took is acknowledged to nobody.
+// The learned session's backend no longer serves it: its key's turn has come, or nobody listens there. An id is closed
+// only where the client is told so. What no backend took gets 503, so that nobody thinks it arrived.
 void Exchange::answer_gone() {
   const auto close = [this] {
     worker_.shared().affinity.forget(*pool_, connector_->request().learned_id, true, worker_.now());
