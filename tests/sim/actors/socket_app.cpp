@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Duration kWaited = 2s;  // the longest close_timeout of a world
+constexpr Duration kWaited = 2s;         // the longest close_timeout of a world
 constexpr Duration kCloseTimeout = 10s;  // a browser's own, for the server to end the connection
 constexpr std::size_t kUnanswered = 16;  // messages ahead of their echoes, at most
 
@@ -197,8 +197,11 @@ void SocketApp::on_lost(HttpLine&, const Lost& lost) {
   if (both_closed_ && lost.how == Loss::Fin) owed_.push_back({conversation_, said_, since_});
   const bool served = state_ == State::Open || state_ == State::Closing;
   if (served) nature_.count("websocket_1006");
-  // Who reads slowly may lose the farewell that has arrived; whose own Close is long in coming is not waited for.
-  const bool came_late = lost.how == Loss::Reset && (served ? slow_since_ >= since_ : now() >= closed_at_ + kWaited);
+  // Who reads slowly may lose the farewell that has arrived, and who takes a byte a second answers no Ping in time;
+  // whose own Close is long in coming is not waited for.
+  const bool reset = lost.how == Loss::Reset;
+  const bool is_slow = slow_since_ >= since_ && (reset || manner_.slow_rate <= 1);
+  const bool came_late = served ? is_slow : reset && now() >= closed_at_ + kWaited;
   if (came_late) {
     nature_.count("websocket_not_waited_for");
   } else if (served) {
