@@ -147,9 +147,10 @@ bool WebSocketSession::keep_alive(End& end, Time now) {
     return false;
   }
   if (now < end.last_heard + interval) return true;
-  // One Pong may answer only the latest Ping (RFC 6455 §5.5.3): none is sent while the other peer awaits one.
-  if (listener.owes_pong) {
-    // The other peer's Ping asks what ours would: silence for one more interval is death, too.
+  // One Pong may answer only the latest Ping (RFC 6455 §5.5.3): none is sent while the other peer awaits one. Nor while
+  // our last one's Pong has yet to come behind what was heard since: it would be taken for the other peer's.
+  if (listener.owes_pong || listener.ping_out) {
+    // That Ping asks what a new one would: silence for one more interval is death, too.
     listener.watched = true;
     listener.ping_sent = now;
     note_ahead(end);

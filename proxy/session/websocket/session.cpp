@@ -125,6 +125,8 @@ void WebSocketSession::forward_frames(End& from, std::string_view bytes) {
       if (began > run && runs < 1) kept[runs++] = bytes.substr(run, began - run);
       run = at;
     } else if (step.what == Observer::What::Pong) {
+      // Ours came before the Ping that this answers, and a Pong may answer the latest alone (RFC 6455 §5.5.3).
+      if (speaker.owes_pong) speaker.ping_out = false;
       speaker.owes_pong = false;
     }
     if (step.what == Observer::What::More && speaker.ping_out && step.began_here &&

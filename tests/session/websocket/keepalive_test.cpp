@@ -170,6 +170,36 @@ BOOST_AUTO_TEST_CASE(a_backend_without_pong_is_lost_at_the_next_interval) {
   ended_as(CloseReason::IdleTimeout);
 }
 
+BOOST_AUTO_TEST_CASE(a_pong_that_comes_behind_much_else_is_swallowed_all_the_same) {
+  open();
+  pass_over(route.websocket.ping_interval);
+  const std::string ours = pinged(backend);
+  client.sends_bytes(client.frame(kPong, pinged(client)));
+  backend.sends("before it");
+  client.receives("before it");
+  pass(route.websocket.ping_interval - milliseconds(100));
+  client.sends("alive");
+  backend.receives("alive");
+  pass_over(milliseconds(100));  // the backend is silent again
+  backend.receives_no_more();
+  pass(milliseconds(200));
+  backend.sends_bytes(backend.frame(kPong, ours));
+  client.receives_no_more();
+  BOOST_TEST(!over());
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_answers_the_latest_ping_alone_is_pinged_again) {
+  open();
+  pass_over(route.websocket.ping_interval);
+  backend.sends_bytes(backend.frame(kPong, pinged(backend)) + backend.frame(kPing, "theirs"));
+  pinged(client);
+  BOOST_TEST(client.receives().payload == "theirs");
+  client.sends_bytes(client.frame(kPong, "theirs"));
+  BOOST_TEST(backend.receives().payload == "theirs");
+  pass_over(route.websocket.ping_interval);
+  BOOST_TEST(pinged(client) != "");
+}
+
 BOOST_AUTO_TEST_CASE(any_byte_is_as_good_as_a_pong) {
   open();
   for (int i = 0; i < 5; ++i) {
