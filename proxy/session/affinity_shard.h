@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One shard of the affinity table: its entries, those of them that have no session, and how an entry changes. All of it
-// is done with the shard's mutex held; a learned id's shard and a key's are never held together. Private to affinity*.cpp.
+// is done with the shard's mutex held; a learned id's shard and a key's are never held together. Private to
+// affinity*.cpp.
 //
 // `keys` and `sessions` of a backend, and `misplaced_keys` of its pool, are counted here and nowhere else.
 #pragma once
