@@ -57,7 +57,7 @@ Affinity::Pick Affinity::reserve(Member& member, const PickRequest& request, Ran
   if (!request.learned_id.empty()) {
     const auto learned = learned_.look_up(*request.pool, request.learned_id, now);
     if (learned) {
-      const Pick pick = reserve_keyed(member, request, learned->key, &*learned, now, departing);
+      Pick pick = reserve_keyed(member, request, learned->key, &*learned, now, departing);
       if (pick.outcome != Outcome::Gone || !request.counts_as_absent) return pick;
       learned_.forget(*request.pool, request.learned_id, false, now);
     }
