@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "proxy/config/file.h"
+#include "proxy/wire/uri.h"
 
 namespace limpet::config {
 
@@ -115,6 +116,11 @@ TextCheck request_path() {
             return path.starts_with('/') && all_visible(path) && path.find('#') == std::string::npos;
           },
           R"(a path that begins with '/', such as "/healthz")"};
+}
+
+TextCheck request_host() {
+  return {[](const std::string& host) { return host.empty() || wire::is_valid_authority(host); },
+          R"(a host, with a port or without, such as "chat.example.com:8080")"};
 }
 
 TextCheck cookie_path() {

@@ -11,6 +11,7 @@ namespace limpet::config {
 TextCheck good_name();             // of a listener, pool or backend
 TextCheck route_path();            // a prefix of a normalised path
 TextCheck request_path();          // of a health check's request
+TextCheck request_host();          // likewise; "": none
 TextCheck cookie_path();           // an attribute of Set-Cookie
 TextCheck access_log();            // off, stdout or a path
 Rule<std::string> origin();        // becomes lower case, as browsers send it

@@ -177,6 +177,7 @@ TableReader<HealthSettings> health_table() {
           {field("check", &HealthSettings::check,
                  one_of<Check>({{"tcp", Check::Tcp}, {"http", Check::Http}, {"none", Check::None}})),
            field("path", &HealthSettings::path, text(request_path())),
+           field("host", &HealthSettings::host, text(request_host())),
            field("interval", &HealthSettings::interval, duration(Zero::Refused)),
            field("timeout", &HealthSettings::timeout, duration(Zero::Refused)),
            field("rise", &HealthSettings::rise, whole<unsigned>(1, kMax32)),

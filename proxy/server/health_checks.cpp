@@ -18,6 +18,7 @@ using Check = session::HealthSettings::Check;
 
 namespace {
 
+constexpr std::size_t kMostHead = 16384;  // bytes of an answer's head, and of the interim ones before it
 constexpr Duration kStep = std::chrono::milliseconds(50);  // of what changes gradually
 constexpr Duration kPause = std::chrono::milliseconds(5);  // between ticks, each of which looks at all backends
 
@@ -64,7 +65,7 @@ class HealthChecks::Probe final : public net::StreamHandler {
       if (stream_->failure()) return conclude(false);
       if (settings.check == Check::Tcp) return conclude(true);
       connected_ = true;
-      const std::string request = "GET " + settings.path + " HTTP/1.1\r\nHost: " + backend.name +
+      const std::string request = "GET " + settings.path + " HTTP/1.1\r\nHost: " + host() +
                                   "\r\nUser-Agent: limpet\r\nConnection: close\r\n\r\n";
       const iovec piece{const_cast<char*>(request.data()), request.size()};
       if (stream_->write(&piece, 1).status != net::IoStatus::Ok) return conclude(false);
@@ -102,6 +103,12 @@ class HealthChecks::Probe final : public net::StreamHandler {
   Time next{};
 
  private:
+  // Its own address is what a server that answers for known hosts alone is asked by.
+  std::string host() const {
+    if (!settings.host.empty()) return settings.host;
+    return backend.address.is_unix() ? "localhost" : backend.address.text();
+  }
+
   void read() {
     char bytes[4096];
     const auto got = stream_->read(bytes, sizeof bytes);
@@ -109,7 +116,13 @@ class HealthChecks::Probe final : public net::StreamHandler {
     if (got.status != net::IoStatus::Ok) return conclude(false);
     input_.append(bytes, got.n);
     wire::ResponseHead head;
-    const auto result = wire::parse_response_head(input_, {16384, 128}, "GET", head);
+    auto result = wire::parse_response_head(input_, {kMostHead, 128}, "GET", head);
+    // Interim responses (RFC 9110 §15.2) come before the answer.
+    for (std::size_t seen = 0; result.status == wire::Status::Done && head.status < 200 && head.status != 101;) {
+      seen += result.consumed;
+      if (seen > kMostHead) return conclude(false);
+      result = wire::parse_response_head(std::string_view(input_).substr(seen), {kMostHead, 128}, "GET", head);
+    }
     if (result.status == wire::Status::NeedMore) return;
     conclude(result.status == wire::Status::Done && head.status >= 200 && head.status < 400);
   }

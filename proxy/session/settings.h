@@ -54,6 +54,7 @@ struct SessionCookie {
 struct HealthSettings {
   enum class Check : std::uint8_t { Tcp, Http, None } check = Check::Tcp;
   std::string path = "/healthz";
+  std::string host;  // "": the backend's address
   milliseconds interval{2000};
   milliseconds timeout{1000};
   unsigned rise = 2;

@@ -134,6 +134,7 @@ void dump_pool(const session::PoolSettings& pool, Values& out) {
   out["pool.affinity.cookie.path"] = as_text(pool.cookie.path);
   out["pool.health.check"] = as_text(pool.health.check);
   out["pool.health.path"] = as_text(pool.health.path);
+  out["pool.health.host"] = as_text(pool.health.host);
   out["pool.health.interval"] = as_text(pool.health.interval);
   out["pool.health.timeout"] = as_text(pool.health.timeout);
   out["pool.health.rise"] = as_text(pool.health.rise);
@@ -286,6 +287,7 @@ const std::vector<Other> kOthers = {
     {"pool.affinity.cookie.path", "\"/app\"", "/app"},
     {"pool.health.check", "\"http\"", "#1"},
     {"pool.health.path", "\"/up?full=1\"", "/up?full=1"},
+    {"pool.health.host", "\"chat.example:8080\"", "chat.example:8080"},
     {"pool.health.interval", "\"3s\"", "3s"},
     {"pool.health.timeout", "\"4s\"", "4s"},
     {"pool.health.rise", "1", "1"},

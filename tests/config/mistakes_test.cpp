@@ -94,6 +94,8 @@ BOOST_AUTO_TEST_CASE(a_value_out_of_range_says_what_the_range_is) {
       {"route.http", "high_water = \"0\"", "'high_water': expected a size of at least 1B, found \"0\""},
       {"route.http", "max_head = \"255B\"", "'max_head': expected a size of at least 256B"},
       {"route.websocket", "drain_code = 999", "'drain_code': expected a close code that may be sent"},
+      {"pool.health", "host = \"a b\"", "'host': expected a host"},
+      {"pool.health", "host = \"a\\r\\nX: y\"", "'host': expected a host"},
       {"route.websocket", "crash_code = 1015", "'crash_code': expected a close code that may be sent"},
       {"route.websocket", "drain_code = 1005", "'drain_code': expected a close code that may be sent"},
       {"route.websocket", "drain_code = 1006", "'drain_code': expected a close code that may be sent"},

@@ -121,7 +121,11 @@ void WebSocketSession::forward_frames(End& from, std::string_view bytes) {
     if (step.what == Observer::What::Ping) half(to).owes_pong = true;
     if (step.what == Observer::What::Pong && speaker.ping_out && is_our_pong(speaker)) {
       speaker.ping_out = false;
-      record_->backend_cells().ping_rtt[is_client(from) ? 0 : 1].observe(in_seconds(worker_.now() - speaker.ping_sent));
+      // Once it has been waited for anew nobody knows when it went out.
+      if (!speaker.watched) {
+        record_->backend_cells().ping_rtt[is_client(from) ? 0 : 1].observe(
+            in_seconds(worker_.now() - speaker.ping_sent));
+      }
       if (began > run && runs < 1) kept[runs++] = bytes.substr(run, began - run);
       run = at;
     } else if (step.what == Observer::What::Pong) {

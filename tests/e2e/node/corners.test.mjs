@@ -43,6 +43,26 @@ function talk(limpet, text, { end = false } = {}) {
   return socket;
 }
 
+test('an http check asks for an address that its server knows, and waits for more than interim answers', async () => {
+  for (const [host, known] of [['', (backend) => `127.0.0.1:${backend.port}`], ['chat.example:8080', () => 'chat.example:8080']]) {
+    const hosts = [];
+    const backend = await serveRaw((socket, text) => {
+      hosts.push(/^Host: (.*)\r$/m.exec(text)[1]);
+      socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n');
+      setTimeout(() => socket.write(`\r\nHTTP/1.1 ${hosts.length > 3 ? 503 : 200} X\r\nContent-Length: 0\r\n\r\n`), 20);
+    });
+    const limpet = await startLimpet([backend], {
+      pool: `[pool.health]\ncheck = "http"\nhost = "${host}"\ninterval = "100ms"\nfall = 1`,
+    });
+    await until('three checks', () => hosts.length >= 3);
+    assert.equal((await limpet.backend('a')).health, 'up');
+    assert.deepEqual([...new Set(hosts)], [known(backend)]);
+    await until('the answer behind the interim ones counts', async () => (await limpet.backend('a')).health === 'down');
+    await limpet.stop();
+    backend.stop();
+  }
+});
+
 test('a status beyond 599 is none: 502', async () => {
   const backend = await serveRaw((socket) => socket.write('HTTP/1.1 999 Denied\r\nContent-Length: 2\r\n\r\nno'));
   const limpet = await startLimpet([backend]);

@@ -185,6 +185,7 @@ BOOST_AUTO_TEST_CASE(a_pong_that_comes_behind_much_else_is_swallowed_all_the_sam
   pass(milliseconds(200));
   backend.sends_bytes(backend.frame(kPong, ours));
   client.receives_no_more();
+  BOOST_TEST(round_trips(1) == 0U);
   BOOST_TEST(!over());
 }
 
