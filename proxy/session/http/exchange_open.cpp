@@ -83,9 +83,13 @@ bool Exchange::admit(std::size_t head_size) {
   const auto peer = this->peer().ip();
   request_.from_trusted = net::contains(listener.settings.trusted_proxies, peer);
   if (request_.from_trusted) number_ = 0;
-  const auto client = request_.from_trusted ? client_address(*head_, peer, listener.settings.trusted_proxies) : peer;
-  request_.over_tls =
-      request_.from_trusted && wire::is_secure_proto(head_->fields.find(wire::FieldName::XForwardedProto).value_or(""));
+  auto client = peer;
+  if (request_.from_trusted) {
+    auto told = client_of(*head_, peer, listener.settings.trusted_proxies);
+    client = told.address;
+    request_.over_tls = told.is_secure;
+    hops_ = std::move(told.hops);
+  }
 
   if (listener.gate->request(client, worker_.now()) != ClientGate::Verdict::Ok) {
     cells.reject(RejectReason::Rate);
@@ -303,16 +307,12 @@ void Exchange::append_forwarded(std::string& out) {
     return wire::append_all(out, "X-Forwarded-For: ", peer,
                             "\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: ", head_->authority, "\r\n");
   }
-  std::string hops;
-  if (request_.from_trusted && !peer.empty()) {
-    for (const auto& hop : wire::forwarded_for_hops(fields)) hops += hop + ", ";
-  }
   const auto given_or = [&](FieldName name, std::string_view own) {
     return request_.from_trusted ? fields.find(name).value_or(own) : own;
   };
-  const auto proto = given_or(FieldName::XForwardedProto, "http");
+  const auto proto = given_or(FieldName::XForwardedProto, request_.over_tls ? "https" : "http");
   const auto host = given_or(FieldName::XForwardedHost, head_->authority);
-  if (!peer.empty()) wire::append_all(out, "X-Forwarded-For: ", hops, peer, "\r\n");
+  if (!peer.empty()) wire::append_all(out, "X-Forwarded-For: ", hops_, peer, "\r\n");
   if (!proto.empty()) wire::append_all(out, "X-Forwarded-Proto: ", proto, "\r\n");
   if (!host.empty()) wire::append_all(out, "X-Forwarded-Host: ", host, "\r\n");
   if (!fields.has(FieldName::Forwarded)) return;

@@ -57,17 +57,29 @@ std::optional<std::string> value_from(const KeySource& source, const wire::Reque
 
 }  // namespace
 
-net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer,
-                              const std::vector<net::Cidr>& trusted) {
-  if (trusted.empty() || !net::contains(trusted, peer)) return peer;
-  net::IpAddress client = peer;
-  const auto hops = wire::forwarded_for_hops(head.fields);
-  for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
-    const auto address = net::IpAddress::parse(wire::strip_port(*hop));
-    if (!address) break;
-    client = *address;
-    if (!net::contains(trusted, client)) break;
+Client client_of(const wire::RequestHead& head, const net::IpAddress& peer, const std::vector<net::Cidr>& trusted) {
+  Client client{peer, {}, false};
+  if (trusted.empty() || !net::contains(trusted, peer)) return client;
+  const auto& fields = head.fields;
+  // A proxy that says X-Forwarded-For may have passed on whatever Forwarded its client sent.
+  const bool is_listed = fields.has(wire::FieldName::XForwardedFor);
+  std::vector<wire::ForwardedHop> hops;
+  if (!is_listed && fields.has(wire::FieldName::Forwarded)) hops = wire::forwarded_hops(fields);
+  if (is_listed) {
+    for (auto& hop : wire::forwarded_for_hops(fields)) hops.push_back({std::move(hop), {}});
   }
+  for (const auto& hop : hops) {
+    if (!hop.node.empty()) client.hops += (is_listed ? hop.node : wire::strip_port(hop.node)) + ", ";
+  }
+  std::string_view proto;
+  for (auto hop = hops.rbegin(); hop != hops.rend(); ++hop) {
+    proto = hop->proto;
+    const auto address = net::IpAddress::parse(wire::strip_port(hop->node));
+    if (!address) break;
+    client.address = *address;
+    if (!net::contains(trusted, client.address)) break;
+  }
+  client.is_secure = wire::is_secure_proto(fields.find(wire::FieldName::XForwardedProto).value_or(proto));
   return client;
 }
 

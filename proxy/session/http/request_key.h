@@ -13,9 +13,14 @@
 
 namespace limpet::session {
 
-// The rightmost hop that is not a trusted proxy (X-Forwarded-For is read only where the peer itself is trusted).
-net::IpAddress client_address(const wire::RequestHead& head, const net::IpAddress& peer,
-                              const std::vector<net::Cidr>& trusted);
+// What is known of the client: by its connection, or by what a trusted proxy says of it.
+struct Client {
+  net::IpAddress address;  // of the rightmost hop that is not a trusted proxy
+  std::string hops;        // what the proxies before the peer said, "a, b, "; "" where the peer is not trusted
+  bool is_secure = false;  // it came over TLS to a trusted proxy
+};
+// X-Forwarded-*, or Forwarded (RFC 7239) where there is no X-Forwarded-For; read only where the peer itself is trusted.
+Client client_of(const wire::RequestHead& head, const net::IpAddress& peer, const std::vector<net::Cidr>& trusted);
 
 // The first of the pool's keys that is present; the session cookie comes after the listed ones but before client_ip.
 std::optional<std::string> request_key(const PoolSettings& pool, const wire::RequestHead& head,

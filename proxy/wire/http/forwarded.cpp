@@ -4,6 +4,7 @@
 #include "proxy/wire/http/forwarded.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "proxy/wire/grammar.h"
 
@@ -42,7 +43,78 @@ void append_pair(std::string& out, std::string_view name, std::string_view value
   append_value(out, value);
 }
 
+// Takes what a list's element consists of from the left of a text.
+class Reader {
+ public:
+  explicit Reader(std::string_view text) : rest_(text) {}
+
+  bool done() const { return rest_.empty(); }
+  void skip_blanks() {
+    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
+  }
+  bool take(char wanted) {
+    if (rest_.empty() || rest_.front() != wanted) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  // Empty where none stands there.
+  std::string_view token() {
+    const auto end = std::find_if_not(rest_.begin(), rest_.end(), is_token_char);
+    const auto token = rest_.substr(0, static_cast<std::size_t>(end - rest_.begin()));
+    rest_.remove_prefix(token.size());
+    return token;
+  }
+  // A token or a quoted string; nothing where neither is whole.
+  std::optional<std::string> value() {
+    if (!take('"')) {
+      const auto found = token();
+      return found.empty() ? std::nullopt : std::optional<std::string>(found);
+    }
+    std::string text;
+    while (!take('"')) {
+      take('\\');
+      if (rest_.empty() || (is_control(rest_.front()) && rest_.front() != '\t')) return std::nullopt;
+      text += rest_.front();
+      rest_.remove_prefix(1);
+    }
+    return text;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+// Appends the elements of one field; false where it is malformed.
+bool read_elements(std::string_view field, std::vector<ForwardedHop>& hops) {
+  Reader reader(field);
+  while (true) {
+    reader.skip_blanks();
+    if (reader.done()) return true;
+    if (reader.take(',')) continue;  // empty elements are allowed (RFC 9110 §5.6.1.2)
+    ForwardedHop hop;
+    do {
+      const auto name = reader.token();
+      if (name.empty() || !reader.take('=')) return false;
+      auto value = reader.value();
+      if (!value) return false;
+      if (equals_ignoring_case(name, "for")) hop.node = std::move(*value);
+      if (equals_ignoring_case(name, "proto")) hop.proto = std::move(*value);
+    } while (reader.take(';'));
+    hops.push_back(std::move(hop));
+    reader.skip_blanks();
+    if (!reader.done() && !reader.take(',')) return false;
+  }
+}
+
 }  // namespace
+
+std::vector<ForwardedHop> forwarded_hops(const Fields& fields) {
+  std::vector<ForwardedHop> hops;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (fields.known(i) == FieldName::Forwarded && !read_elements(fields[i].value, hops)) return {};
+  }
+  return hops;
+}
 
 std::vector<std::string> forwarded_for_hops(const Fields& fields) {
   std::vector<std::string> hops;

@@ -15,6 +15,14 @@ namespace limpet::wire {
 // ones are left out. Whatever else stands there is returned as it is.
 std::vector<std::string> forwarded_for_hops(const Fields& fields);
 
+// What the elements of all Forwarded fields say of their hops, in the same order; a parameter that is missing is "".
+struct ForwardedHop {
+  std::string node;  // `for`, unquoted
+  std::string proto;
+};
+// Empty where any of it is malformed (RFC 7239 §4): it is not known then which hop is whose.
+std::vector<ForwardedHop> forwarded_hops(const Fields& fields);
+
 // "192.0.2.1:80" -> "192.0.2.1", "[2001:db8::1]:80" and "[2001:db8::1]" -> "2001:db8::1". Anything else, an IPv6
 // address without brackets among it, is returned as it is.
 std::string strip_port(std::string_view hop);

@@ -32,13 +32,56 @@ struct Fixture {
     for (const auto& line : forwarded) request.fields.add("X-Forwarded-For", line);
     std::vector<net::Cidr> blocks;
     for (const auto& block : trusted) blocks.push_back(net::Cidr::parse(block).value());
-    return client_address(request, net::IpAddress::parse(peer).value(), blocks).text();
+    return client_of(request, net::IpAddress::parse(peer).value(), blocks).address.text();
+  }
+  // From a trusted proxy at 10.0.0.1, among others of 10.0.0.0/8.
+  Client told(const std::vector<std::pair<std::string, std::string>>& fields) {
+    wire::RequestHead request;
+    for (const auto& [name, value] : fields) request.fields.add(name, value);
+    return client_of(request, net::IpAddress::parse("10.0.0.1").value(), {net::Cidr::parse("10.0.0.0/8").value()});
   }
 };
 
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(request_key_test, Fixture)
+
+BOOST_AUTO_TEST_CASE(forwarded_is_believed_as_the_other_fields_are) {
+  const struct {
+    const char *forwarded, *address;
+    bool is_secure;
+    const char* hops;
+  } rows[] = {
+      {"for=203.0.113.8", "203.0.113.8", false, "203.0.113.8, "},
+      {"For=\"203.0.113.9:4711\";proto=https", "203.0.113.9", true, "203.0.113.9, "},
+      {"for=\"[2001:db8::7]:80\"; Proto=wss", "10.0.0.1", false, ""},  // no blank stands there (RFC 7239 §4)
+      {"for=\"[2001:db8::7]:80\";PROTO=wss", "2001:db8::7", true, "2001:db8::7, "},
+      {"for=203.0.113.10;proto=https, for=10.1.2.3;proto=http", "203.0.113.10", true, "203.0.113.10, 10.1.2.3, "},
+      {"for=6.6.6.6;proto=https,for=203.0.113.11;proto=http", "203.0.113.11", false, "6.6.6.6, 203.0.113.11, "},
+      {"for=unknown;proto=https", "10.0.0.1", true, "unknown, "},
+      {"for=_hidden", "10.0.0.1", false, "_hidden, "},
+      {"proto=https", "10.0.0.1", true, ""},
+      {"for=1.2.3.4;by", "10.0.0.1", false, ""},
+      {"for=\"1.2.3.4", "10.0.0.1", false, ""},
+      {"for=1.2.3.4 x", "10.0.0.1", false, ""},
+      {", for=\"1.2.3\\.4\" ,", "1.2.3.4", false, "1.2.3.4, "},
+  };
+  for (const auto& row : rows) {
+    const Client client = told({{"Forwarded", row.forwarded}});
+    BOOST_TEST_CONTEXT(row.forwarded) {
+      BOOST_TEST(client.address.text() == row.address);
+      BOOST_TEST(client.is_secure == row.is_secure);
+      BOOST_TEST(client.hops == row.hops);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(who_says_x_forwarded_for_may_have_passed_on_a_clients_forwarded) {
+  const Client client = told({{"Forwarded", "for=6.6.6.6;proto=https"}, {"X-Forwarded-For", "203.0.113.8:80"}});
+  BOOST_TEST(client.address.text() == "203.0.113.8");
+  BOOST_TEST(!client.is_secure);
+  BOOST_TEST(client.hops == "203.0.113.8:80, ");
+}
 
 BOOST_AUTO_TEST_CASE(each_source_yields_its_value) {
   head.target = "/rooms/r%201?user=a%2Bb+c&token=x";
