@@ -264,14 +264,14 @@ void Affinity::learn(const Member& member, std::string_view id, bool also_after_
   learned_.learn(*key.pool, id, key.text, *member.backend, now);  // the entry stays: it holds this session
 }
 
-void Affinity::hold_id(const Pool& pool, std::string_view id) {
+std::uint32_t Affinity::hold_id(const Pool& pool, std::string_view id) {
   before_shared_call();
-  learned_.hold(pool, id);
+  return learned_.hold(pool, id);
 }
 
-void Affinity::let_go_id(const Pool& pool, std::string_view id, Time now) {
+void Affinity::let_go_id(const Pool& pool, std::string_view id, std::uint32_t held, Time now) {
   before_shared_call();
-  learned_.let_go(pool, id, now);
+  learned_.let_go(pool, id, held, now);
 }
 
 void Affinity::forget(const Pool& pool, std::string_view id, bool as_closed, Time now) {

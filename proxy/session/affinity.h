@@ -115,9 +115,10 @@ class Affinity {
   // the id is learned only with `also_after_turn`: it leads to the old backend, where its session is, and so is gone
   // for all but what may still reach that.
   void learn(const Member& member, std::string_view id, bool also_after_turn, Time now);
-  // The session that carries the id is open meanwhile; for each hold_id() one let_go_id().
-  void hold_id(const Pool& pool, std::string_view id);
-  void let_go_id(const Pool& pool, std::string_view id, Time now);
+  // The session that carries the id is open meanwhile; for each hold_id() one let_go_id() with what that returned,
+  // which is 0 where the id is unknown and nothing is held.
+  std::uint32_t hold_id(const Pool& pool, std::string_view id);
+  void let_go_id(const Pool& pool, std::string_view id, std::uint32_t held, Time now);
   // limpet itself has told the client that this learned session is over: the id is recognised as closed for a while,
   // or, without `as_closed`, unknown from now on.
   void forget(const Pool& pool, std::string_view id, bool as_closed, Time now);

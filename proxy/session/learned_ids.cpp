@@ -23,7 +23,8 @@ struct LearnedIds::Shard {
   struct Value {
     Learned learned;
     Time expires{};
-    std::uint32_t uses = 0;  // sessions that carry it
+    std::uint32_t uses = 0;    // sessions that carry it
+    std::uint32_t number = 0;  // tells it from one of the same text that was forgotten
     Entry* older = nullptr;
     Entry* newer = nullptr;
   };
@@ -31,7 +32,8 @@ struct LearnedIds::Shard {
   std::mutex mutex;
   std::unordered_map<PoolKey, Value, PoolKeyHash, PoolKeyEqual> ids;
   ByAge<Entry> by_use;
-  std::uint64_t total = 0;  // weight of all ids
+  std::uint64_t total = 0;    // weight of all ids
+  std::uint32_t numbers = 0;  // given so far
 
   static std::uint64_t weight(const Entry& entry) {
     return weight_of(entry.first.text.size() + entry.second.learned.key.size());
@@ -99,6 +101,8 @@ void LearnedIds::learn(Pool& pool, std::string_view id, std::string_view key, Ba
   auto found = shard.ids.find(KeyView{&pool, id});
   if (found == shard.ids.end()) {
     found = shard.ids.try_emplace(PoolKey{&pool, std::string(id)}).first;
+    if (++shard.numbers == 0) ++shard.numbers;
+    found->second.number = shard.numbers;
   } else {
     shard.total -= Shard::weight(*found);
   }
@@ -110,18 +114,20 @@ void LearnedIds::learn(Pool& pool, std::string_view id, std::string_view key, Ba
   while (shard.total > max_weight_per_shard_ && shard.by_use.oldest() != &*found) shard.erase(*shard.by_use.oldest());
 }
 
-void LearnedIds::hold(const Pool& pool, std::string_view id) {
+std::uint32_t LearnedIds::hold(const Pool& pool, std::string_view id) {
   Shard& shard = shard_of(pool, id);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.ids.find(KeyView{&pool, id});
-  if (found != shard.ids.end()) ++found->second.uses;
+  if (found == shard.ids.end()) return 0;
+  ++found->second.uses;
+  return found->second.number;
 }
 
-void LearnedIds::let_go(const Pool& pool, std::string_view id, Time now) {
+void LearnedIds::let_go(const Pool& pool, std::string_view id, std::uint32_t held, Time now) {
   Shard& shard = shard_of(pool, id);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.ids.find(KeyView{&pool, id});
-  if (found == shard.ids.end() || found->second.uses == 0) return;
+  if (found == shard.ids.end() || found->second.number != held) return;
   --found->second.uses;
   if (found->second.learned.backend != nullptr) found->second.expires = now + pool.settings().learn_ttl;
 }

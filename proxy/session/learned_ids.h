@@ -42,8 +42,9 @@ class LearnedIds {
 
   // A session that carries the id is open: it does not expire before let_go(), and learn_ttl after that. For each
   // hold() one let_go(); an id that is forgotten in between stays forgotten.
-  void hold(const Pool& pool, std::string_view id);
-  void let_go(const Pool& pool, std::string_view id, Time now);
+  // What hold() returns let_go() is given; 0: the id is unknown, and nothing is held.
+  std::uint32_t hold(const Pool& pool, std::string_view id);
+  void let_go(const Pool& pool, std::string_view id, std::uint32_t held, Time now);
 
   // Requires: id and key are within the bounds above.
   void learn(Pool& pool, std::string_view id, std::string_view key, Backend& backend, Time now);

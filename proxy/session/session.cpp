@@ -68,6 +68,15 @@ void SessionRecord::handshake_took(Duration duration) {
   cells_->handshake.observe(in_seconds(duration));
 }
 
+void SessionRecord::carries_id(const std::string& id) {
+  if (details != nullptr && details->held != 0) return;
+  const std::uint32_t held = worker.shared().affinity.hold_id(member.backend->pool, id);
+  if (held == 0) return;
+  if (details == nullptr) details = std::make_unique<RecordDetails>();
+  details->held_id = id;
+  details->held = held;
+}
+
 void SessionRecord::finish(CloseReason reason) {
   if (finished_) return;
   finished_ = true;
@@ -83,6 +92,9 @@ void SessionRecord::finish(CloseReason reason) {
   if (worker.shared().access_log != nullptr) write_access_line(reason, now);
   if (reason == CloseReason::Cut && member.backend != nullptr) {
     member.backend->cuts.fetch_add(1, std::memory_order_relaxed);
+  }
+  if (details != nullptr && details->held != 0) {
+    worker.shared().affinity.let_go_id(member.backend->pool, details->held_id, details->held, now);
   }
   worker.shared().affinity.release(member, now);
   if (holds_connection_) worker.connection_closed();
@@ -123,7 +135,7 @@ void SessionRecord::write_access_line(CloseReason reason, Time now) const {
   number("messages_to_client", messages(Direction::ToClient));
   number("messages_to_backend", messages(Direction::ToBackend));
   number("close_code", close_code);
-  text("request_id", access ? access->request_id : "");
+  text("request_id", details ? details->request_id : "");
   if (json) line += "}";
   worker.shared().access_log->line(line);
 }

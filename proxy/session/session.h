@@ -38,9 +38,11 @@ class Session : public Owned {
   virtual const char* state_name() const = 0;
 };
 
-// What the access log says beyond what the record has anyway; kept only where there is an access log.
-struct AccessDetails {
-  std::string request_id;
+// What few records have: kept only where there is an access log, or a learned id in use.
+struct RecordDetails {
+  std::string request_id;  // for the access log
+  std::string held_id;     // a learned id that the session carries
+  std::uint32_t held = 0;  // as of Affinity::hold_id(); 0: none
 };
 
 class SessionRecord : public Recycled<SessionRecord> {
@@ -75,6 +77,9 @@ class SessionRecord : public Recycled<SessionRecord> {
     if (messages > 0) cells_->messages[d].add(messages);
   }
 
+  // The session carries this learned id and is open: it is in use until finish(). Once; later calls do nothing.
+  void carries_id(const std::string& id);
+
   // Books the end: counters, access log, affinity. The first reason wins; later calls do nothing.
   void finish(CloseReason reason);
   bool finished() const { return finished_; }
@@ -90,7 +95,7 @@ class SessionRecord : public Recycled<SessionRecord> {
   Worker& worker;
   const Time opened_at;
   std::shared_ptr<const RouteSettings> route;
-  std::unique_ptr<AccessDetails> access;
+  std::unique_ptr<RecordDetails> details;
   const net::IpAddress client;
   const std::uint16_t client_port;
   const ListenerId listener;

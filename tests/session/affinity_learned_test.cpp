@@ -72,12 +72,12 @@ BOOST_AUTO_TEST_CASE(an_id_is_in_use_as_long_as_the_session_that_carries_it) {
   learn_and_close(key, "sid");
   learn_and_close(key, "other");
   Tab& tab = open_learned("sid");
-  table().hold_id(pool(), "sid");
+  const auto held = table().hold_id(pool(), "sid");
   clock.advance(3 * settings.learn_ttl);
   sweep_all();
   BOOST_TEST(backend("a").learned_ids == 1U);
   close(tab);
-  table().let_go_id(pool(), "sid", clock.now());
+  table().let_go_id(pool(), "sid", held, clock.now());
   clock.advance(settings.learn_ttl - Duration(1));
   sweep_all();
   BOOST_TEST(open_learned("sid").pick.reason == PickReason::Learned);

@@ -233,7 +233,6 @@ class Exchange final : public Session,
   Spares<std::string>::Lease request_text_;  // the head as sent, for a second try; until the response begins
   std::unique_ptr<Connector> connector_;     // until the response begins
   std::string hops_;                         // of its X-Forwarded-For: what a trusted proxy says came before the peer
-  std::string held_id_;                      // a learned id that it carries
   Pool* pool_ = nullptr;
   const Time began_;
   const ListenerId listener_;

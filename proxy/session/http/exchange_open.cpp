@@ -58,7 +58,6 @@ Exchange::Exchange(Worker& worker, ExchangeClient& client, ListenerId listener, 
       listener_(listener) {}
 
 Exchange::~Exchange() {
-  if (!held_id_.empty()) worker_.shared().affinity.let_go_id(*pool_, held_id_, worker_.now());
   to_backend_.drop(worker_);
 }
 
@@ -142,8 +141,8 @@ bool Exchange::admit(std::size_t head_size) {
   record_ = std::make_unique<SessionRecord>(worker_, *this, request_.shape, listener_, client, this->peer().port());
   record_->route = route->settings;
   if (worker_.shared().access_log != nullptr) {
-    record_->access = std::make_unique<AccessDetails>();
-    record_->access->request_id = head_->fields.find(wire::FieldName::XRequestId).value_or("");
+    record_->details = std::make_unique<RecordDetails>();
+    record_->details->request_id = head_->fields.find(wire::FieldName::XRequestId).value_or("");
   }
   if ((is_websocket || request_.shape == Protocol::Sse) && !origin_allowed()) {
     cells.reject(RejectReason::Origin);
@@ -230,10 +229,7 @@ void Exchange::opened(Connector::Opened to) {
     to_backend_.drop(worker_);
     return answer_unavailable(502, CloseReason::BackendClosed);
   }
-  if (const auto& id = connector_->request().learned_id; !id.empty() && held_id_.empty()) {
-    held_id_ = id;
-    worker_.shared().affinity.hold_id(*pool_, held_id_);
-  }
+  if (const auto& id = connector_->request().learned_id; !id.empty()) record_->carries_id(id);
   backend_ = std::move(to.stream);
   upstream_.refused = false;
   backend_->set_handler(this);

@@ -139,18 +139,23 @@ bool WebSocketSession::keep_alive(End& end, Time now) {
       listener.ping_sent = now;
       return true;
     }
-    if (is_client(end)) {
-      leave_client(CloseReason::IdleTimeout);
-    } else {
-      lost_backend(CloseReason::IdleTimeout);
+    if (!listener.watched || listener.owes_pong || !listener.ping_out) {
+      if (is_client(end)) {
+        leave_client(CloseReason::IdleTimeout);
+      } else {
+        lost_backend(CloseReason::IdleTimeout);
+      }
+      return false;
     }
-    return false;
+    listener.ping_out = false;  // it was heard since our last Ping, whose Pong never came: it may answer the next
   }
   if (now < end.last_heard + interval) return true;
   // One Pong may answer only the latest Ping (RFC 6455 §5.5.3): none is sent while the other peer awaits one. Nor while
-  // our last one's Pong has yet to come behind what was heard since: it would be taken for the other peer's.
-  if (listener.owes_pong || listener.ping_out) {
-    // That Ping asks what a new one would: silence for one more interval is death, too.
+  // our last one's Pong has yet to come behind what was heard since: it would be taken for the other peer's. (Whether a
+  // blind one's has come nobody can tell.)
+  if ((listener.owes_pong || listener.ping_out) && !listener.seen.blind()) {
+    // The other peer's Ping asks what ours would: silence for one more interval is death, too. Where it was our own a
+    // new one follows first.
     listener.watched = true;
     listener.ping_sent = now;
     note_ahead(end);

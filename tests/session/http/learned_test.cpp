@@ -56,6 +56,21 @@ struct Fixture : Backends {
   Script& one = client();
 };
 
+// Nothing but learn_ttl ends anything.
+struct LongLived : Backends {
+  LongLived()
+      : Backends([](PoolSettings& pool, RouteSettings& route) {
+          pool.learn = {{LearnSource::Kind::Cookie, "JSESSIONID"}};
+          pool.learn_ttl = seconds(60);
+          route.websocket.ping_interval = milliseconds(0);
+          route.websocket.idle_timeout = milliseconds(0);
+          route.sse.heartbeat = milliseconds(0);
+        }) {}
+  std::string get(Name key, std::string_view extra) const {
+    return "GET / HTTP/1.1\r\nHost: x\r\nX-Key: " + key_of(key) + "\r\n" + std::string(extra) + "\r\n";
+  }
+};
+
 }  // namespace
 
 BOOST_FIXTURE_TEST_SUITE(learned, Fixture)
@@ -274,6 +289,61 @@ BOOST_AUTO_TEST_CASE(after_its_keys_turn_a_learned_cookie_counts_as_absent) {
   asks(one, first + "Cookie: JSESSIONID=one\r\n\r\n");
   BOOST_TEST(heard(b).starts_with("GET / "));
   BOOST_TEST(heard(a) == "");
+}
+
+BOOST_AUTO_TEST_CASE(a_websocket_holds_the_id_that_it_carries) {
+  for (const bool ws : {false, true}) BOOST_TEST_CONTEXT((ws ? "WebSocket" : "event stream")) {
+      LongLived f;
+      Script& one = f.client();
+      f.asks(one, f.get(Backends::a, ""));
+      f.says(Backends::a, answer("200 OK", "a", "Set-Cookie: JSESSIONID=one\r\n"));
+      Script& open = f.client();
+      if (ws) {
+        f.asks(open,
+               f.get(Backends::b,
+                     "Cookie: JSESSIONID=one\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: "
+                     "13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
+        BOOST_TEST_REQUIRE(f.heard(Backends::a).starts_with("GET"));
+        f.says(Backends::a,
+               "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+               "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
+        BOOST_TEST_REQUIRE(open.written.starts_with("HTTP/1.1 101"));
+      } else {
+        f.asks(open, f.get(Backends::b, "Cookie: JSESSIONID=one\r\nAccept: text/event-stream\r\n"));
+        BOOST_TEST_REQUIRE(f.heard(Backends::a).starts_with("GET"));
+        f.says(Backends::a, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+        BOOST_TEST_REQUIRE(open.written.starts_with("HTTP/1.1 200"));
+      }
+      for (int i = 0; i < 70; ++i) f.pass(seconds(1));
+      BOOST_TEST(!open.closed);
+      BOOST_TEST(f.backend(Backends::a).sessions == 1U);
+      Script& again = f.client();
+      f.asks(again, f.get(Backends::b, "Cookie: JSESSIONID=one\r\n"));
+      BOOST_TEST(f.heard(Backends::a).starts_with("GET"));
+      BOOST_TEST(f.heard(Backends::b) == "");
+    }
+}
+
+// A session that came with the id before limpet knew it lets go what another holds.
+BOOST_AUTO_TEST_CASE(who_brought_an_id_before_it_was_known_lets_go_of_no_others_hold) {
+  LongLived f;
+  Script& slow = f.client();
+  f.asks(slow, f.get(Backends::a, "Cookie: JSESSIONID=one\r\nAccept: text/event-stream\r\n"));  // unknown yet
+  BOOST_TEST_REQUIRE(f.heard(Backends::a).starts_with("GET"));
+  f.says(Backends::a, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nSet-Cookie: JSESSIONID=one\r\n\r\n");
+  Script& open = f.client();
+  f.asks(open, f.get(Backends::b, "Cookie: JSESSIONID=one\r\nAccept: text/event-stream\r\n"));
+  BOOST_TEST_REQUIRE(f.heard(Backends::a).starts_with("GET"));
+  f.says(Backends::a, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n");
+  slow.brings_eof();
+  f.run_rounds();
+  BOOST_TEST(f.backend(Backends::a).sessions == 1U);
+  for (int i = 0; i < 70; ++i) f.pass(seconds(1));
+  BOOST_TEST(f.backend(Backends::a).sessions == 1U);
+  Script& again = f.client();
+  f.asks(again, f.get(Backends::b, "Cookie: JSESSIONID=one\r\n"));
+  BOOST_TEST(f.heard(Backends::a).starts_with("GET"));
+  BOOST_TEST(f.heard(Backends::b) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

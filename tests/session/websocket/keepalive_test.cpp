@@ -13,6 +13,26 @@ using metrics::By;
 struct Fixture : WebSocketFixture {
   Fixture() { route.websocket.ping_interval = seconds(30); }
 
+  // The payloads of the Pings that a peer has got since the last call.
+  std::vector<std::string> new_pings(End& peer) {
+    std::size_t& seen = &peer == &client ? seen_by_client : seen_by_backend;
+    std::vector<std::string> payloads;
+    for (const Frame& frame : walk(std::string_view(peer.script.written).substr(seen))) {
+      if (frame.opcode == kPing) payloads.push_back(frame.payload);
+    }
+    seen = peer.script.written.size();
+    return payloads;
+  }
+  // A number of intervals in which the backend answers as it should, and the client by `answer` to each payload.
+  void lives(const std::function<void(const std::string&)>& answer) {
+    for (int i = 0; i < 8; ++i) {
+      pass_over(route.websocket.ping_interval);
+      BOOST_TEST_REQUIRE(!over(), "over in interval " << i);
+      for (const auto& payload : new_pings(client)) answer(payload);
+      for (const auto& payload : new_pings(backend)) backend.sends_bytes(backend.frame(kPong, payload));
+    }
+  }
+  std::size_t seen_by_client = 0, seen_by_backend = 0;
   std::string pinged(End& end) {
     const auto got = end.receives();
     BOOST_TEST_REQUIRE(got.opcode == kPing);
@@ -455,6 +475,26 @@ BOOST_AUTO_TEST_CASE(a_backend_that_takes_nothing_for_the_stall_timeout_is_lost)
   pass_over(route.http.stall_timeout);
   BOOST_TEST(backend.script.closed);
   client.receives_close(1001);
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_whose_pongs_are_empty_lives) {
+  open();
+  lives([&](const std::string&) { client.sends_bytes(client.frame(kPong, "")); });
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_missed_one_ping_is_asked_again) {
+  open();
+  bool first = true;
+  lives([&](const std::string& payload) {
+    if (std::exchange(first, false)) return client.sends("busy");
+    client.sends_bytes(client.frame(kPong, payload));
+  });
+}
+
+BOOST_AUTO_TEST_CASE(a_blind_client_that_answers_lives) {
+  open();
+  client.sends_bytes(client.frame(0x3, "extension"));  // a reserved opcode: from here on nobody knows its frames
+  lives([&](const std::string& payload) { client.sends_bytes(client.frame(kPong, payload)); });
 }
 
 BOOST_AUTO_TEST_SUITE_END()
