@@ -19,6 +19,13 @@ struct Fixture : AffinityFixture {
     table().learn(tab.member, id, false, clock.now());
     close(tab);
   }
+  // A drain of "a" has begun, and a learned session there is between two requests.
+  void is_between_two_polls() {
+    learn_and_close(key, "sid");
+    Tab& tab = open_learned("sid");
+    backend("a").state = BackendState::Draining;
+    close(tab);
+  }
   void forget(const std::string& id, bool as_closed) { table().forget(pool(), id, as_closed, clock.now()); }
   std::string key = key_of("a");
 };
@@ -112,10 +119,7 @@ BOOST_FIXTURE_TEST_CASE(a_session_without_a_key_is_kept_for_its_learned_id, Affi
 }
 
 BOOST_AUTO_TEST_CASE(between_two_polls_a_learned_session_waits_for_its_keys_turn) {
-  learn_and_close(key, "sid");
-  Tab& tab = open_learned("sid");
-  backend("a").state = BackendState::Draining;
-  close(tab);
+  is_between_two_polls();
   clock.advance(std::max<Duration>(settings.linger, seconds(30)) - Duration(1));
   sweep_all();
   BOOST_TEST(backend("a").keys == 1U);
@@ -127,10 +131,7 @@ BOOST_AUTO_TEST_CASE(between_two_polls_a_learned_session_waits_for_its_keys_turn
 }
 
 BOOST_AUTO_TEST_CASE(a_learned_session_that_does_not_come_back_holds_up_no_drain) {
-  learn_and_close(key, "sid");
-  Tab& tab = open_learned("sid");
-  backend("a").state = BackendState::Draining;
-  close(tab);
+  is_between_two_polls();
   clock.advance(std::max<Duration>(settings.linger, seconds(30)));
   sweep_all();
   BOOST_TEST(backend("a").keys == 0U);

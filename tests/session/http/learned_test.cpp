@@ -122,22 +122,17 @@ BOOST_AUTO_TEST_CASE(a_poll_whose_answer_may_be_lost_is_not_asked_again) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(a_poll_on_a_connection_that_the_backend_had_closed_already_is_asked_again) {
+BOOST_AUTO_TEST_CASE(a_poll_on_a_connection_that_the_backend_had_ended_already_is_asked_again) {
   learn();
-  closes_unseen(a);
-  asks(one, engine_io("GET", "sid"));
-  BOOST_TEST(heard(a).starts_with("GET"));
-  says(a, answer("200 OK", "hello"));
-  BOOST_TEST(one.written.ends_with("hello"));
-}
-
-BOOST_AUTO_TEST_CASE(a_poll_on_a_connection_that_the_backend_had_reset_is_asked_again) {
-  learn();
-  resets_unseen(a);
-  asks(one, engine_io("GET", "sid"));
-  BOOST_TEST(heard(a).starts_with("GET"));
-  says(a, answer("200 OK", "hello"));
-  BOOST_TEST(one.written.ends_with("hello"));
+  for (const bool by_reset : {false, true}) {
+    BOOST_TEST_CONTEXT((by_reset ? "reset" : "closed")) {
+      by_reset ? resets_unseen(a) : closes_unseen(a);
+      asks(one, engine_io("GET", "sid"));
+      BOOST_TEST(heard(a).starts_with("GET"));
+      says(a, answer("200 OK", "hello"));
+      BOOST_TEST(one.written.ends_with("hello"));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_poll_that_had_waited_when_its_backend_died_is_gone) {
