@@ -102,6 +102,13 @@ void Inhabitants::rest() const {
   for (const auto& client : clients) client->rest();
 }
 
+std::string Inhabitants::complaint() const {
+  for (const auto& client : clients) {
+    if (const auto complaint = client->complaint(); !complaint.empty()) return client->name() + ": " + complaint;
+  }
+  return {};
+}
+
 void Inhabitants::heal() const {
   for (const auto& backend : backends) backend->heal();
   for (const auto& client : clients) client->heal();

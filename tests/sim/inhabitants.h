@@ -17,6 +17,8 @@ struct Inhabitants {
   void heal() const;
   // The clients begin nothing new.
   void rest() const;
+  // Of the first who has one, with its name; "": all are well.
+  std::string complaint() const;
 
   std::vector<std::unique_ptr<Actor>> backends;
   std::vector<std::unique_ptr<Actor>> clients;

@@ -194,7 +194,9 @@ void SocketApp::take_close(const Frame& frame) {
 }
 
 void SocketApp::on_lost(HttpLine&, const Lost& lost) {
-  if (both_closed_ && lost.how == Loss::Fin) owed_.push_back({conversation_, said_, since_});
+  // Who reads slowly may say something yet when its farewell has long been given up.
+  const bool hears_in_time = slow_since_ < since_;
+  if (both_closed_ && lost.how == Loss::Fin && hears_in_time) owed_.push_back({conversation_, said_, since_});
   const bool served = state_ == State::Open || state_ == State::Closing;
   if (served) nature_.count("websocket_1006");
   // Who reads slowly may lose the farewell that has arrived, and who takes a byte a second answers no Ping in time;
